@@ -1,0 +1,69 @@
+"""The protocol every engine fulfils."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.float32]
+"""Normalized image, shape (3, height, width)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedImage:
+    """An image the language model has already read: ask it as often as you like."""
+
+    state: Any
+    """The engine's own: image tokens and the key-value cache of the prompt up to them."""
+    num_image_tokens: int
+    encode_ms: float
+    """Vision encoder and connector."""
+    prefill_ms: float
+    """Language model over the prompt's part before the question (paid once an image)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One greedy answer."""
+
+    text: str
+    confidence: float
+    """Product of the probabilities of the tokens chosen, the end token included: the
+    model's own probability of exactly this answer. In [0, 1]; not calibrated."""
+    num_tokens: int
+    """Tokens decoded, the end token included."""
+    prefill_ms: float
+    """Language model over the question, up to and including the first token."""
+    decode_ms: float
+    """Every token after the first."""
+    first_token_logits: npt.NDArray[np.float32] | None = None
+    """Shape (vocabulary,); only where asked for, by parity checks."""
+
+
+class Engine(Protocol):
+    """Encodes an image once and answers questions about it, greedily."""
+
+    name: str
+    """"openvino" or "torch"."""
+    model: str
+    """The model's name, such as "nano"."""
+
+    def encode(self, pixels: Pixels) -> EncodedImage:
+        """Read an image: vision encoder, connector, and the prompt up to the question."""
+        ...
+
+    def answer(
+        self,
+        image: EncodedImage,
+        question: str,
+        *,
+        max_new_tokens: int = 64,
+        on_text: Callable[[str], None] | None = None,
+        keep_logits: bool = False,
+    ) -> Answer:
+        """Answer one question; `on_text` receives each new piece of text as it is decoded."""
+        ...

@@ -1,0 +1,1 @@
+"""Scoring answers: published metrics, honest ones, controls, intervals."""

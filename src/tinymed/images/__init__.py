@@ -1,0 +1,1 @@
+"""Safe intake of anything that arrives: DICOM, photo, PNG."""

@@ -1,0 +1,1 @@
+"""Catalog, manifests, assembly, load integrity, prompt templates."""
