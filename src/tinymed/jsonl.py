@@ -12,6 +12,8 @@ from typing import Any
 from tinymed.errors import DataError
 from tinymed.records import Prediction, Sample
 
+REQUIRED = ("id", "question", "reference", "answer_type")
+
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) of a JSON-lines file.
@@ -56,7 +58,7 @@ def read_samples(path: Path) -> list[Sample]:
 
 def _sample(row: dict[str, Any], *, where: str, folder: Path) -> Sample:
     values = dict(row)
-    for name in ("id", "question", "reference", "answer_type"):
+    for name in REQUIRED:
         if name not in values:
             raise DataError(f"{where} has no '{name}'.")
         if isinstance(values[name], int | float):
@@ -68,7 +70,7 @@ def _sample(row: dict[str, Any], *, where: str, folder: Path) -> Sample:
             f"{where}: 'answer_type' is '{values['answer_type']}'; write 'open' or 'closed'."
         )
     if values.get("image"):
-        values["image"] = folder / values["image"]
+        values["image"] = Path(os.path.normpath(folder / values["image"]))
     known = {field.name for field in fields(Sample)}
     return Sample(**{name: value for name, value in values.items() if name in known})
 
@@ -78,7 +80,11 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     folder = path.resolve().parent
     lines = []
     for sample in samples:
-        row = {name: value for name, value in asdict(sample).items() if value not in (None, "")}
+        row = {
+            name: value
+            for name, value in asdict(sample).items()
+            if name in REQUIRED or value not in (None, "")
+        }
         if sample.image is not None:
             row["image"] = os.path.relpath(sample.image, folder)
         lines.append(json.dumps(row, ensure_ascii=False))

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tinymed.images.prepare import Preprocessing
+
 Pixels = npt.NDArray[np.float32]
 """Normalized image, shape (3, height, width)."""
 
@@ -51,6 +53,12 @@ class Engine(Protocol):
     """"openvino" or "torch"."""
     model: str
     """The model's name, such as "nano"."""
+    preprocessing: Preprocessing
+    """How `encode` wants its pixels prepared."""
+    weights_digest: str
+    """sha256 over every weight the engine runs on."""
+    prompt_template: str
+    """The prompt in words, with `{image}` and `{question}`."""
 
     def encode(self, pixels: Pixels) -> EncodedImage:
         """Read an image: vision encoder, connector, and the prompt up to the question."""

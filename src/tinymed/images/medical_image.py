@@ -17,4 +17,4 @@ class MedicalImage:
     source: str
     """"dicom", "png" or "jpeg"."""
     notes: tuple[str, ...] = ()
-    """What was done to it, in words a reader can check ("window 2048/4096", "inverted: MONOCHROME1")."""
+    """What was done to it, in words a reader can check ("inverted: MONOCHROME1")."""

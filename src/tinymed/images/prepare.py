@@ -37,5 +37,7 @@ def prepare(image: MedicalImage, preprocessing: Preprocessing) -> npt.NDArray[np
     square = Image.new("RGB", (size, size))
     square.paste(resized, ((size - fitted[0]) // 2, (size - fitted[1]) // 2))
     values = np.asarray(square, dtype=np.float32) / 255
-    values = (values - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+    mean = np.asarray(preprocessing.mean, dtype=np.float32)
+    std = np.asarray(preprocessing.std, dtype=np.float32)
+    values = (values - mean) / std
     return np.ascontiguousarray(values.transpose(2, 0, 1))

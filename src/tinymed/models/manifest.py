@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tinymed.errors import ModelError
 from tinymed.images.prepare import Preprocessing
+from tinymed.runs import write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +81,18 @@ def read_manifest(path: Path) -> Manifest:
         raise ModelError(f"No manifest at '{path}'.") from error
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"The manifest '{path}' is damaged: {error!r}.") from error
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write a manifest into a model's folder, last, beside its trained file."""
+    write_json(
+        folder / "manifest.json",
+        {
+            "name": manifest.name,
+            "description": manifest.description,
+            "parts": [asdict(part) for part in manifest.parts],
+            "trained": {"file": manifest.trained_file, "sha256": manifest.trained_sha256},
+            "num_image_tokens": manifest.num_image_tokens,
+            "preprocessing": asdict(manifest.preprocessing),
+        },
+    )

@@ -1,0 +1,82 @@
+"""The engines, by exact name, and how each is opened for a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinymed.errors import ConfigError
+from tinymed.extras import require
+from tinymed.models.cache import cache_folder
+from tinymed.models.catalog import find_model
+from tinymed.models.manifest import Manifest
+from tinymed.models.weights import load_prompt, load_weights, weights_digest
+
+if TYPE_CHECKING:
+    from tinymed.engines.openvino.layers import Precision
+    from tinymed.engines.protocol import Engine
+
+
+def open_engine(model: str, *, engine: str = "openvino", threads: int | None = None) -> Engine:
+    """Open a model in an engine; a build that is not there yet is made first.
+
+    Args:
+        model: A model's name; its parts must have been fetched.
+        engine: A name in ENGINES.
+        threads: Processor threads; None lets the engine choose.
+
+    Raises:
+        ConfigError: If no engine has this name.
+        ModelError: If the model is unknown, incomplete or damaged.
+        MissingExtraError: If the engine's packages are not installed.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"No engine '{engine}'. Known: {', '.join(ENGINES)}.")
+    return ENGINES[engine](find_model(model), threads)
+
+
+def build_folder(manifest: Manifest, precision: Precision) -> Path:
+    """Where an OpenVINO build of exactly these weights is kept."""
+    digest = weights_digest(manifest)[:16]
+    return cache_folder() / "builds" / f"{manifest.name}-openvino-{precision}-{digest}"
+
+
+def _open_openvino(precision: Precision) -> Callable[[Manifest, int | None], Engine]:
+    def open_(manifest: Manifest, threads: int | None) -> Engine:
+        from tinymed.engines.openvino.build import MANIFEST, build_openvino
+        from tinymed.engines.openvino.runtime import OpenVinoEngine
+        from tinymed.models.prompt import TEMPLATE
+
+        folder = build_folder(manifest, precision)
+        if not (folder / MANIFEST).exists():
+            print(f"building {manifest.name} for OpenVINO, once …", file=sys.stderr)  # noqa: T201
+            build_openvino(load_weights(manifest), folder, precision=precision)
+        return OpenVinoEngine(
+            folder,
+            model=manifest.name,
+            prompt=load_prompt(manifest),
+            prompt_template=TEMPLATE,
+            preprocessing=manifest.preprocessing,
+            threads=threads,
+        )
+
+    return open_
+
+
+def _open_torch(manifest: Manifest, threads: int | None) -> Engine:
+    for package in ("torch", "transformers", "onnx"):
+        require(package, extra="torch", for_what="The torch engine")
+    from tinymed.engines.torch import TorchEngine
+
+    return TorchEngine(load_weights(manifest), load_prompt(manifest), threads=threads)
+
+
+ENGINES: dict[str, Callable[[Manifest, int | None], Engine]] = {
+    "openvino": _open_openvino("int8"),
+    "openvino-f32": _open_openvino("f32"),
+    "torch": _open_torch,
+}
+"""openvino: 8-bit weights, the recommended one on a CPU. openvino-f32: the same graphs in
+full precision, to compare with. torch: transformers in float32, the reference."""

@@ -1,0 +1,110 @@
+"""What a model must beat to have looked at the image at all."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from tinymed.errors import DataError
+from tinymed.evaluate.words import normalized_words
+from tinymed.images.medical_image import MedicalImage
+from tinymed.records import Prediction, Sample
+
+
+def question_only(train: Sequence[Sample], samples: Sequence[Sample]) -> list[Prediction]:
+    """Answer from the question alone, with what train samples answer most often.
+
+    The most common answer to the same question (its normalized words); for a question that
+    train does not hold, the most common answer of the same answer type, or of all train
+    samples. The first in the file wins a tie. Sees no reference of the samples it answers.
+
+    Raises:
+        DataError: If there are no train samples.
+
+    Example:
+        >>> def sample(id: str, question: str, reference: str) -> Sample:
+        ...     return Sample(id=id, question=question, reference=reference, answer_type="open")
+        >>> train = [sample("1", "Which organ?", "Lung"), sample("2", "Which organ?", "lung"),
+        ...          sample("3", "Which organ?", "Liver"), sample("4", "Which plane?", "Axial")]
+        >>> asked = [sample("a", "which organ", ""), sample("b", "What colour?", "")]
+        >>> [prediction.text for prediction in question_only(train, asked)]
+        ['Lung', 'Lung']
+    """
+    if not train:
+        raise DataError("The question-only control needs at least one train sample.")
+    by_question: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    by_type: dict[str, list[str]] = defaultdict(list)
+    for sample in train:
+        by_question[normalized_words(sample.question)].append(sample.reference)
+        by_type[sample.answer_type].append(sample.reference)
+    to_question = {question: _most_common(answers) for question, answers in by_question.items()}
+    to_type = {answer_type: _most_common(answers) for answer_type, answers in by_type.items()}
+    to_any = _most_common(sample.reference for sample in train)
+    return [
+        Prediction(
+            id=sample.id,
+            text=to_question.get(
+                normalized_words(sample.question), to_type.get(sample.answer_type, to_any)
+            ),
+        )
+        for sample in samples
+    ]
+
+
+def _most_common(answers: Iterable[str]) -> str:
+    """The first spelling of the answer whose words are most common."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    spelling: dict[tuple[str, ...], str] = {}
+    for answer in answers:
+        words = normalized_words(answer)
+        counts[words] += 1
+        spelling.setdefault(words, answer)
+    return spelling[counts.most_common(1)[0][0]]
+
+
+def black_image(*, size_px: int = 224) -> MedicalImage:
+    """An image on which nothing can be seen."""
+    return MedicalImage(
+        pixels=np.zeros((size_px, size_px, 3), dtype=np.uint8),
+        source="png",
+        notes=("blanked: control",),
+    )
+
+
+def shuffled_images(images: Sequence[tuple[Path, str]], *, seed: int = 0) -> dict[Path, Path]:
+    """Give every image the place of one from another group.
+
+    A fixed-seed ring over the groups: each group gets the images of the next one. Where a
+    group is one image, as usual, every image is used exactly once.
+
+    Args:
+        images: (image, group) pairs; repeats are ignored.
+        seed: Same seed, same exchange.
+
+    Raises:
+        DataError: If all images are of one group: none can be exchanged.
+
+    Example:
+        >>> exchanged = shuffled_images([(Path("a"), "1"), (Path("b"), "2"), (Path("c"), "3")])
+        >>> sorted(exchanged.values()) == sorted(exchanged)
+        True
+        >>> any(image == other for image, other in exchanged.items())
+        False
+    """
+    by_group: dict[str, list[Path]] = defaultdict(list)
+    for image, group in dict.fromkeys(images):
+        by_group[group].append(image)
+    if len(by_group) == 1:
+        raise DataError("The shuffled-images control needs images of at least two groups.")
+    ring = list(by_group)
+    Random(seed).shuffle(ring)  # noqa: S311 - nothing is kept secret
+    exchanged = {}
+    for place, group in enumerate(ring):
+        others = by_group[ring[(place + 1) % len(ring)]]
+        for index, image in enumerate(by_group[group]):
+            exchanged[image] = others[index % len(others)]
+    return exchanged

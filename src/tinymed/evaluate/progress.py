@@ -1,0 +1,60 @@
+"""How far a run is and how long it will take, on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Never, Self
+
+from tqdm import tqdm
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Counts questions: a bar on a terminal, a plain line every ten seconds elsewhere."""
+
+    def __init__(self, label: str, *, total: int, done: int) -> None:
+        """Start at `done` of `total`; what was done before does not count as speed."""
+        self._label = label
+        self._total = total
+        self._start = self._done = done
+        self._started = self._last_line = time.monotonic()
+        self._bar: tqdm[Never] | None = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=total, initial=done, desc=label, unit="question", file=sys.stderr
+            )
+
+    def step(self, count: int = 1) -> None:
+        """Say that `count` more questions are answered."""
+        self._done += count
+        if self._bar is not None:
+            self._bar.update(count)
+            return
+        now = time.monotonic()
+        finished = self._done >= self._total
+        if finished or now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            sys.stderr.write(self._line(now) + "\n")
+            sys.stderr.flush()
+
+    def _line(self, now: float) -> str:
+        seconds_each = (now - self._started) / max(1, self._done - self._start)
+        left = tqdm.format_interval(seconds_each * (self._total - self._done))
+        return f"{self._label}: {self._done} of {self._total} questions, {left} left"
+
+    def __enter__(self) -> Self:
+        """Be closed at the end of a `with` block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the terminal's line finished."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,208 @@
+"""Ask a model every question of a data set, and its controls, and score the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tinymed
+from tinymed.engines.protocol import EncodedImage, Engine
+from tinymed.errors import DataError
+from tinymed.evaluate.controls import black_image, question_only, shuffled_images
+from tinymed.evaluate.progress import Progress
+from tinymed.evaluate.report import Report, report_json
+from tinymed.evaluate.run_folder import (
+    SCORES_FILE,
+    PredictionLog,
+    open_run_folder,
+    prediction_line,
+    sha256_of,
+    write_json,
+    write_text,
+)
+from tinymed.evaluate.score import cluster, score
+from tinymed.images.intake import read_image
+from tinymed.images.prepare import prepare
+from tinymed.jsonl import read_predictions, read_samples
+from tinymed.records import Prediction, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """What to ask and where to write."""
+
+    samples: Path
+    """JSON lines of samples, each with an image."""
+    out: Path
+    """Run folder: new, or one begun with the same settings, which is then finished."""
+    train: Path | None = None
+    """Samples for the question-only control; without them it is left out."""
+    limit: int | None = None
+    """Only the first so many samples."""
+    controls: bool = True
+    """Whether to ask again with the image blanked and with images shuffled."""
+    max_new_tokens: int = 64
+    """An answer's longest length."""
+    seed: int = 0
+    """Of the shuffle and the bootstrap; the answers are greedy and need none."""
+
+
+Encode = Callable[[Path], EncodedImage]
+"""Encodes what stands in for an image under one condition."""
+
+
+def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
+    """Ask, score, write the run folder and give back what it holds.
+
+    Each image is encoded once a condition and asked all its questions. Answers go to disk
+    as they come; a run that was killed goes on where it stopped when started again with
+    the same settings, and its files end up the same as if it had not been killed.
+
+    Raises:
+        DataError: If the samples cannot be used or the folder holds another run.
+        ImageError: If an image cannot be read; what was answered until then is kept.
+    """
+    samples = _samples(settings)
+    identity = _identity(engine, settings)
+    open_run_folder(settings.out, identity)
+    predictions: dict[str, list[Prediction]] = {}
+    notes: list[str] = []
+    predictions["model"] = _ask(engine, samples, settings, condition="model", encode=_own(engine))
+    if settings.train is not None:
+        answers = question_only(read_samples(settings.train), samples)
+        predictions["question-only"] = _keep(settings.out, answers)
+    else:
+        notes.append("No question-only control: it needs --train.")
+    if settings.controls:
+        for condition, encode in _controls(engine, samples, settings, notes).items():
+            predictions[condition] = _ask(
+                engine, samples, settings, condition=condition, encode=encode
+            )
+    report = Report(
+        run=identity,
+        conditions={
+            condition: score(samples, answers, seed=settings.seed)
+            for condition, answers in predictions.items()
+        },
+        num_samples=len(samples),
+        notes=tuple(notes),
+    )
+    write_json(settings.out / SCORES_FILE, report_json(report))
+    return report
+
+
+def _samples(settings: RunSettings) -> list[Sample]:
+    samples = read_samples(settings.samples)
+    if settings.limit is not None:
+        if settings.limit < 1:
+            raise DataError(f"A limit of {settings.limit} leaves no samples; it starts at 1.")
+        samples = samples[: settings.limit]
+    without = [sample.id for sample in samples if sample.image is None]
+    if without:
+        raise DataError(
+            f"{len(without)} samples of '{settings.samples}' have no image (first: {without[:3]})."
+        )
+    return samples
+
+
+def _identity(engine: Engine, settings: RunSettings) -> dict[str, Any]:
+    """What makes this run this run; file names without folders, so that a copy goes on too."""
+    train = settings.train
+    samples_digest = sha256_of(settings.samples)
+    train_digest = None if train is None else sha256_of(train)
+    if samples_digest == train_digest:
+        raise DataError("The train samples are the very samples to evaluate; name the train split.")
+    return {
+        "command": "evaluate run",
+        "model": engine.model,
+        "engine": engine.name,
+        "weights_sha256": engine.weights_digest,
+        "prompt_template": engine.prompt_template,
+        "samples": settings.samples.name,
+        "samples_sha256": samples_digest,
+        "train": None if train is None else train.name,
+        "train_sha256": train_digest,
+        "limit": settings.limit,
+        "decoding": "greedy",
+        "max_new_tokens": settings.max_new_tokens,
+        "seed": settings.seed,
+        "tinymed_version": tinymed.__version__,
+    }
+
+
+def _own(engine: Engine) -> Encode:
+    return lambda image: engine.encode(prepare(read_image(image), engine.preprocessing))
+
+
+def _controls(
+    engine: Engine, samples: Sequence[Sample], settings: RunSettings, notes: list[str]
+) -> Mapping[str, Encode]:
+    black: list[EncodedImage] = []
+
+    def encode_black(_: Path) -> EncodedImage:
+        if not black:
+            size_px = engine.preprocessing.size_px
+            pixels = prepare(black_image(size_px=size_px), engine.preprocessing)
+            black.append(engine.encode(pixels))
+        return black[0]
+
+    controls: dict[str, Encode] = {"blank": encode_black}
+    images = [(image, cluster(one)) for one in samples if (image := one.image) is not None]
+    try:
+        exchanged = shuffled_images(images, seed=settings.seed)
+    except DataError as error:
+        notes.append(str(error))
+    else:
+        own = _own(engine)
+        controls["shuffled"] = lambda image: own(exchanged[image])
+    return controls
+
+
+def predictions_file(folder: Path, condition: str) -> Path:
+    """Where a run folder keeps the predictions of a condition.
+
+    >>> predictions_file(Path("run"), "model").name, predictions_file(Path("run"), "blank").name
+    ('predictions.jsonl', 'predictions-blank.jsonl')
+    """
+    suffix = "" if condition == "model" else f"-{condition}"
+    return folder / f"predictions{suffix}.jsonl"
+
+
+def _ask(
+    engine: Engine,
+    samples: Sequence[Sample],
+    settings: RunSettings,
+    *,
+    condition: str,
+    encode: Encode,
+) -> list[Prediction]:
+    by_image: dict[Path, list[Sample]] = {}
+    for sample in samples:
+        if sample.image is not None:
+            by_image.setdefault(sample.image, []).append(sample)
+    path = predictions_file(settings.out, condition)
+    with (
+        PredictionLog(path) as log,
+        Progress(condition, total=len(samples), done=len(log.answered)) as progress,
+    ):
+        for image, questions in by_image.items():
+            waiting = [sample for sample in questions if sample.id not in log.answered]
+            if not waiting:
+                continue
+            encoded = encode(image)
+            for sample in waiting:
+                answer = engine.answer(
+                    encoded, sample.question, max_new_tokens=settings.max_new_tokens
+                )
+                log.append(Prediction(id=sample.id, text=answer.text, confidence=answer.confidence))
+                progress.step()
+            log.sync()
+    return read_predictions(path)
+
+
+def _keep(folder: Path, predictions: Sequence[Prediction]) -> list[Prediction]:
+    path = predictions_file(folder, "question-only")
+    write_text(path, "".join(map(prediction_line, predictions)))
+    return list(predictions)

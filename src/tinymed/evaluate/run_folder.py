@@ -1,0 +1,159 @@
+"""The folder of an evaluation: what was asked of what, every answer, and the scores last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tinymed.errors import DataError
+from tinymed.records import Prediction
+
+RUN_FILE = "run.json"
+SCORES_FILE = "scores.json"
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256 in hexadecimal.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"Cannot read '{path}': {error.strerror}.") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write an object, whole or not at all, and see it on the disk before going on."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all, and see it on the disk before going on."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def open_run_folder(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Begin a run folder, or go on with one that was begun with the same identity.
+
+    Raises:
+        DataError: If the folder holds another run (says what differs) or files of none.
+    """
+    path = folder / RUN_FILE
+    if path.exists():
+        _refuse_another_run(path, identity)
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot make the folder '{folder}': {error.strerror}.") from error
+    strays = sorted(entry.name for entry in folder.iterdir() if entry.suffix != ".partial")
+    if strays:
+        raise DataError(
+            f"'{folder}' is not empty and holds no {RUN_FILE} (first: '{strays[0]}'). "
+            "Name a new folder."
+        )
+    write_json(path, identity)
+
+
+def _refuse_another_run(path: Path, identity: Mapping[str, Any]) -> None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"Cannot read '{path}': {error}.") from error
+    if not isinstance(found, dict):
+        raise DataError(f"'{path}' is not a JSON object.")
+    differences = [
+        f"{key} is {found.get(key)!r} there and {identity.get(key)!r} now"
+        for key in dict.fromkeys([*identity, *found])
+        if found.get(key) != identity.get(key)
+    ]
+    if differences:
+        raise DataError(
+            f"'{path.parent}' holds another run: {'; '.join(differences)}. Name a new folder."
+        )
+
+
+def prediction_line(prediction: Prediction) -> str:
+    """A prediction as one line of JSON, its line break included."""
+    row: dict[str, Any] = {"id": prediction.id, "text": prediction.text}
+    if prediction.confidence is not None:
+        row["confidence"] = prediction.confidence
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+class PredictionLog:
+    """Predictions on disk, one line each, that a kill or a power cut cannot spoil.
+
+    A last line that was not written to its end is cut off when the file is opened again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`, made if missing.
+
+        Raises:
+            DataError: If a line other than a torn last one is not a prediction.
+        """
+        whole, predictions = _whole_lines(path)
+        self.answered = {prediction.id for prediction in predictions}
+        """Ids with a prediction on disk."""
+        self._file = path.open("ab")
+        self._file.truncate(whole)
+
+    def append(self, prediction: Prediction) -> None:
+        """Hand one prediction to the operating system: it survives a kill of this process."""
+        self._file.write(prediction_line(prediction).encode("utf-8"))
+        self._file.flush()
+        self.answered.add(prediction.id)
+
+    def sync(self) -> None:
+        """See everything appended on the disk: it survives a power cut."""
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Self:
+        """Be closed at the end of a `with` block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _whole_lines(path: Path) -> tuple[int, list[Prediction]]:
+    """How many bytes are whole predictions, and the predictions."""
+    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    # Each whole line ends in a line break, so the last piece is empty or torn.
+    lines.pop()
+    predictions: list[Prediction] = []
+    size = 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            prediction = Prediction(
+                id=row["id"], text=row["text"], confidence=row.get("confidence")
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            # After a power cut the last block can hold anything.
+            if number == len(lines):
+                break
+            raise DataError(f"'{path}' line {number} is not a prediction.") from error
+        predictions.append(prediction)
+        size += len(line) + 1
+    return size, predictions

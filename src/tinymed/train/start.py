@@ -1,0 +1,32 @@
+"""Starting a run: what it needs, checked before torch loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinymed.extras import require
+from tinymed.models.catalog import find_model
+from tinymed.models.fetch import require_parts
+from tinymed.train.config import TrainConfig
+
+
+def train_by_recipe(
+    config: TrainConfig, folder: Path, *, features_folder: Path, resume: bool
+) -> Path:
+    """Train by a recipe; return the folder of the trained model.
+
+    Raises:
+        UserError: If a package, a part of the model or a sample file is missing.
+    """
+    for package in ("torch", "transformers", "onnx"):
+        require(package, extra="torch", for_what="Training")
+    manifest = find_model(config.model)
+    files = require_parts(manifest)
+    from tinymed.train.run import Parts, train
+
+    parts = Parts(
+        manifest=manifest,
+        language_gguf=files["language_model"],
+        vision_onnx=files["vision_encoder"],
+    )
+    return train(config, parts, folder, features_folder=features_folder, resume=resume)

@@ -1,0 +1,117 @@
+"""A tiny real model: two layers, 64 wide, random weights, a small encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as opset
+
+from tinymed.engines.openvino import OpenVinoEngine
+from tinymed.engines.openvino.layers import Array
+from tinymed.models.language_gguf import LanguageConfig
+
+SIZE_PX = 16
+PATCH_PX = 4
+VISION_WIDTH = 8
+CONFIG = LanguageConfig(
+    num_layers=2,
+    hidden_size=64,
+    intermediate_size=96,
+    num_heads=4,
+    num_kv_heads=2,
+    head_dim=16,
+    rope_theta=10000.0,
+    rms_norm_eps=1e-5,
+    vocab_size=259,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TinyWeights:
+    language: dict[str, Array]
+    language_config: LanguageConfig
+    connector: dict[str, Array]
+    vision_onnx: Path
+    vision: dict[str, Array]
+    digest: str = "tiny"
+
+
+Load = Callable[..., OpenVinoEngine]
+
+
+def tiny_weights(folder: Path) -> TinyWeights:
+    """Make the weights and write the encoder into a folder."""
+    rng = np.random.default_rng(7)
+
+    def normal(*shape: int, scale: float = 0.15) -> Array:
+        return rng.normal(0, scale, shape).astype(np.float32)
+
+    hidden, heads, keys = CONFIG.hidden_size, 64, CONFIG.num_kv_heads * CONFIG.head_dim
+    language = {
+        "embed_tokens.weight": normal(CONFIG.vocab_size, hidden),
+        "norm.weight": 1 + normal(hidden),
+    }
+    for layer in range(CONFIG.num_layers):
+        name = f"layers.{layer}."
+        language |= {
+            name + "input_layernorm.weight": 1 + normal(hidden),
+            name + "post_attention_layernorm.weight": 1 + normal(hidden),
+            name + "self_attn.q_proj.weight": normal(heads, hidden),
+            name + "self_attn.k_proj.weight": normal(keys, hidden),
+            name + "self_attn.v_proj.weight": normal(keys, hidden),
+            name + "self_attn.o_proj.weight": normal(hidden, heads),
+            name + "mlp.gate_proj.weight": normal(CONFIG.intermediate_size, hidden),
+            name + "mlp.up_proj.weight": normal(CONFIG.intermediate_size, hidden),
+            name + "mlp.down_proj.weight": normal(hidden, CONFIG.intermediate_size),
+        }
+    folded = 4 * VISION_WIDTH
+    connector = {
+        "layernorm.weight": 1 + normal(folded),
+        "layernorm.bias": normal(folded),
+        "linear_1.weight": normal(24, folded),
+        "linear_1.bias": normal(24),
+        "linear_2.weight": normal(hidden, 12),
+        "linear_2.bias": normal(hidden),
+    }
+    vision = {
+        "patch": normal(VISION_WIDTH, 3, PATCH_PX, PATCH_PX),
+        "class": normal(1, 1, VISION_WIDTH),
+        "mix": normal(VISION_WIDTH, VISION_WIDTH),
+        "norm": 1 + normal(VISION_WIDTH),
+    }
+    path = folder / "encoder.xml"
+    ov.save_model(vision_encoder(vision), path, compress_to_fp16=False)
+    return TinyWeights(
+        language=language,
+        language_config=CONFIG,
+        connector=connector,
+        vision_onnx=path,
+        vision=vision,
+    )
+
+
+def vision_encoder(
+    tensors: dict[str, Array], norm_name: str = "backbone.layernorm.weight"
+) -> ov.Model:
+    """Patches, one matrix, and a final norm spelt out as an ONNX export does."""
+    pixels = opset.parameter([1, 3, SIZE_PX, SIZE_PX], np.float32)
+    grid = opset.convolution(
+        pixels, opset.constant(tensors["patch"]), [PATCH_PX] * 2, [0, 0], [0, 0], [1, 1]
+    )
+    columns = opset.reshape(grid, opset.constant([1, VISION_WIDTH, -1]), special_zero=False)
+    patches = opset.transpose(columns, opset.constant([0, 2, 1]))
+    tokens = opset.concat([opset.constant(tensors["class"]), patches], 1)
+    hidden = opset.add(tokens, opset.matmul(tokens, opset.constant(tensors["mix"]), False, False))
+    axis = opset.constant(np.array([-1]))
+    centred = opset.subtract(hidden, opset.reduce_mean(hidden, axis, keep_dims=True))
+    square = opset.power(centred, opset.constant(np.float32(2)))
+    variance = opset.reduce_mean(square, axis, keep_dims=True)
+    deviation = opset.sqrt(opset.add(variance, opset.constant(np.float32(1e-6))))
+    weight = opset.constant(tensors["norm"])
+    weight.set_friendly_name(norm_name)
+    normal = opset.multiply(opset.divide(centred, deviation), weight)
+    return ov.Model([opset.result(opset.relu(normal))], [pixels], "encoder")
