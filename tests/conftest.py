@@ -173,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = body[: self.index.cut_after]
         for position in range(0, len(body), 4096):
             if position > len(body) // 2:
-                self.index.go_on.wait(timeout=30)
+                self.index.go_on.wait(timeout=120)
             chunk = body[position : position + 4096]
             try:
                 self.wfile.write(chunk)

@@ -44,8 +44,11 @@ def test_defaults_recipe_and_override_win_in_that_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "override", "sentence"),
     [
-        ("[train]\nfiles=[]\n[train.inner]\nrnak=1", None,
-         r"Unknown key 'train.inner.rnak'. Did you mean 'rank'\?"),
+        (
+            "[train]\nfiles=[]\n[train.inner]\nrnak=1",
+            None,
+            r"Unknown key 'train.inner.rnak'. Did you mean 'rank'\?",
+        ),
         ("[train]\nfiles=[]\nrate='x'", None, "'train.rate' is 'x'; it takes float"),
         ("[train]\nfiles=[]\nthreads=true", None, "'train.threads' is True; it takes int"),
         ("[train]\nfiles=[]\nfast=1", None, "'train.fast' is 1; it takes bool"),

@@ -21,8 +21,13 @@ def _write(path: Path, *rows: object) -> Path:
 
 def test_samples_read_back_as_written(tmp_path: Path) -> None:
     sample = Sample(
-        id="1", question="é?", reference="", answer_type="closed",
-        image=tmp_path / "images" / "a.png", group="a", modality="CT",
+        id="1",
+        question="é?",
+        reference="",
+        answer_type="closed",
+        image=tmp_path / "images" / "a.png",
+        group="a",
+        modality="CT",
     )
     write_samples(tmp_path / "s.jsonl", [sample])
     assert read_samples(tmp_path / "s.jsonl") == [sample]

@@ -60,10 +60,10 @@ def build(values: Mapping[str, Any], kind: type[T], *, where: str) -> T:
     return kind(**filled)
 
 
-def resolved(config: Any) -> dict[str, Any]:  # noqa: ANN401  # any config dataclass
+def resolved(config: Any) -> dict[str, Any]:
     """A config as plain values, for the run folder."""
 
-    def plain(value: Any) -> Any:  # noqa: ANN401
+    def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -91,7 +91,7 @@ def _apply(recipe: dict[str, Any], override: str) -> None:
     table[path[-1]] = value
 
 
-def _convert(value: Any, hint: Any, *, where: str) -> Any:  # noqa: ANN401
+def _convert(value: Any, hint: Any, *, where: str) -> Any:
     if is_dataclass(hint) and isinstance(value, Mapping):
         return build(value, hint, where=where)  # type: ignore[arg-type]
     if isinstance(hint, types.UnionType):

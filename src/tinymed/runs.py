@@ -17,7 +17,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # any JSON value
+def write_json(path: Path, value: Any) -> None:
     """Write JSON whole or not at all, on the disk before the call returns."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 

@@ -21,12 +21,24 @@ needs_data = pytest.mark.skipif(
 )
 
 RAD = {
-    "qid": "7", "image_name": "a.jpg", "image_organ": "CHEST", "question": "Normal? ",
-    "answer": "Yes", "answer_type": "CLOSED", "question_type": "PRES", "phrase_type": "freeform",
+    "qid": "7",
+    "image_name": "a.jpg",
+    "image_organ": "CHEST",
+    "question": "Normal? ",
+    "answer": "Yes",
+    "answer_type": "CLOSED",
+    "question_type": "PRES",
+    "phrase_type": "freeform",
 }
 SLAKE = {
-    "qid": 3, "img_name": "x/source.jpg", "question": "Which organ?", "answer": "Lung",
-    "answer_type": "OPEN", "q_lang": "en", "modality": "CT", "location": "Lung",
+    "qid": 3,
+    "img_name": "x/source.jpg",
+    "question": "Which organ?",
+    "answer": "Lung",
+    "answer_type": "OPEN",
+    "q_lang": "en",
+    "modality": "CT",
+    "location": "Lung",
     "content_type": "Organ",
 }
 
@@ -64,10 +76,13 @@ def test_vqa_rad_has_the_published_counts(tmp_path: Path) -> None:
         for split, facts in manifest["splits"].items()  # type: ignore[attr-defined]
     }
     assert counts == {
-        "train": (1797, 770, 1027), "test": (451, 179, 272), "train-3064": (3064, 1241, 1823)
+        "train": (1797, 770, 1027),
+        "test": (451, 179, 272),
+        "train-3064": (3064, 1241, 1823),
     }
     assert manifest["remarks"] == {
-        "answer given as a number": 15, "answer_type written 'CLOSED '": 4
+        "answer given as a number": 15,
+        "answer_type written 'CLOSED '": 4,
     }
 
 
@@ -81,7 +96,8 @@ def test_no_official_training_question_is_a_test_question() -> None:
 def test_slake_has_the_published_counts_and_no_image_in_two_splits(tmp_path: Path) -> None:
     splits = import_set("slake", DATA / "slake").splits
     assert {name: len(samples) for name, samples in splits.items()} == {
-        "train": 4919, "validation": 1053
+        "train": 4919,
+        "validation": 1053,
     }
     assert not {s.image for s in splits["train"]} & {s.image for s in splits["validation"]}
 
@@ -90,7 +106,8 @@ def test_test_questions_are_those_whose_phrase_type_says_so(rad: Write) -> None:
     folder = rad({}, {"qid": "8", "phrase_type": "test_para"}, {"qid": "9", "phrase_type": "para"})
     splits = import_set("vqa-rad", folder).splits
     assert {name: [s.id for s in rows] for name, rows in splits.items()} == {
-        "train": ["7", "9"], "test": ["8"]
+        "train": ["7", "9"],
+        "test": ["8"],
     }
 
 
@@ -141,5 +158,5 @@ def test_a_folder_without_the_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_set_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No data set 'vqarad'. Known: slake, vqa-rad."):
+    with pytest.raises(ConfigError, match=r"No data set 'vqarad'. Known: slake, vqa-rad."):
         import_set("vqarad", tmp_path)

@@ -36,7 +36,10 @@ def _needs_everything() -> None:
 def test_torch_and_openvino_in_full_precision_give_the_same_answers() -> None:
     samples = import_set("vqa-rad", DATA / "vqa-rad").splits["test"]
     chosen = samples[:: len(samples) // NUM_QUESTIONS][:NUM_QUESTIONS]
-    reference, other = open_engine("nano", engine="torch"), open_engine("nano", engine="openvino-f32")
+    reference, other = (
+        open_engine("nano", engine="torch"),
+        open_engine("nano", engine="openvino-f32"),
+    )
     same = 0
     for sample in chosen:
         assert sample.image is not None
@@ -62,7 +65,7 @@ def test_the_image_matters() -> None:
     for sample in samples:
         assert sample.image is not None
         seen = engine.encode(prepare(read_image(sample.image), engine.preprocessing))
-        changed += engine.answer(seen, sample.question).text != engine.answer(
-            black, sample.question
-        ).text
+        changed += (
+            engine.answer(seen, sample.question).text != engine.answer(black, sample.question).text
+        )
     assert changed > 0

@@ -119,6 +119,11 @@ def test_the_controls_see_black_and_another_image(settings: RunSettings, journal
     # Every question was asked of every image twice: of its own and of another.
     asked_of_images = {line: count for line, count in asked.items() if "black" not in line}
     assert set(asked_of_images.values()) == {2}
+    # The engine's confidence tells which image it saw: never a question's own.
+    model = read_predictions(settings.out / "predictions.jsonl")
+    shuffled = read_predictions(settings.out / "predictions-shuffled.jsonl")
+    own = {one.id: one.confidence for one in model}
+    assert all(one.confidence != own[one.id] for one in shuffled)
     question_only = read_predictions(settings.out / "predictions-question-only.jsonl")
     assert {one.text for one in question_only} == {"yes", "left lung"}
 

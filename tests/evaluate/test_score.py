@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -90,7 +91,9 @@ def test_a_sample_is_clustered_by_group_then_image_then_itself() -> None:
     on_image = Sample(
         id="7", question="?", reference="", answer_type="open", image=Path("/x/y.png")
     )
-    assert (cluster(SAMPLES[0]), cluster(on_image), cluster(alone)) == ("1", "/x/y.png", "7")
+    of_patient = dataclasses.replace(on_image, group="patient 3")
+    assert cluster(of_patient) == "patient 3"
+    assert (cluster(on_image), cluster(alone)) == ("/x/y.png", "7")
 
 
 @pytest.mark.parametrize("content", [["a", 5], {"0": ["a", 5]}, {"candidates": ["a", 5]}])

@@ -19,7 +19,6 @@ from tinymed.images.intake import read_image
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
     from tests.images.conftest import WriteDicom
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -256,7 +255,7 @@ def test_a_photo_is_read_without_loading_pydicom(tmp_path: Path) -> None:
         "sys.exit('pydicom' in sys.modules)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "a.png")]
-    assert subprocess.run(command, check=False).returncode == 0  # noqa: S603 - our interpreter
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_every_file_that_pydicom_ships_gives_an_image_or_a_sentence() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.tiny import TINY, tiny_tensors, write_tiny_gguf
+
 from tinymed.errors import ModelError
 from tinymed.models.language_gguf import language_config, language_tensors, open_gguf
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.tiny import tiny_tokenizer
+
 from tinymed.errors import UserError
 from tinymed.models.prompt import MAX_QUESTION_TOKENS, Prompt, build_prompt
 

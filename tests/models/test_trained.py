@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-
 from tests.tiny import tiny_tensors
+
 from tinymed.errors import ModelError
 from tinymed.models.trained import merge, read_trained
 
@@ -43,7 +43,7 @@ def test_a_tensor_without_a_place_fails_the_load(tmp_path: Path) -> None:
         tmp_path / "t.safetensors",
         metadata=METADATA,
     )
-    with pytest.raises(ModelError, match="no place for the tensor 'vision_tower.x'"):
+    with pytest.raises(ModelError, match=r"no place for the tensor 'vision_tower.x'"):
         read_trained(tmp_path / "t.safetensors")
 
 

@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
+from tests.tiny import TINY, tiny_tensors, write_tiny_gguf  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from tests.tiny import TINY, tiny_tensors, write_tiny_gguf  # noqa: E402
 from tinymed.errors import ConfigError, DataError, ModelError  # noqa: E402
 from tinymed.images.prepare import Preprocessing  # noqa: E402
 from tinymed.jsonl import read_samples, write_samples  # noqa: E402
@@ -49,12 +49,25 @@ class MeanColours:
 def parts(tmp_path: Path) -> Parts:
     gguf = write_tiny_gguf(tmp_path / "tiny.gguf", tiny_tensors())
     part = Part(
-        role="language_model", package="p", version="1", wheel="w", wheel_sha256="",
-        wheel_bytes=0, member="m", sha256="tiny", num_bytes=0, licence="MIT",
+        role="language_model",
+        package="p",
+        version="1",
+        wheel="w",
+        wheel_sha256="",
+        wheel_bytes=0,
+        member="m",
+        sha256="tiny",
+        num_bytes=0,
+        licence="MIT",
     )
     manifest = Manifest(
-        name="tiny", description="", parts=(part,), trained_file="trained.safetensors",
-        trained_sha256="", num_image_tokens=4, preprocessing=MeanColours.preprocessing,
+        name="tiny",
+        description="",
+        parts=(part,),
+        trained_file="trained.safetensors",
+        trained_sha256="",
+        num_image_tokens=4,
+        preprocessing=MeanColours.preprocessing,
         folder=tmp_path,
     )
     return Parts(manifest=manifest, language_gguf=gguf, vision_onnx=tmp_path / "unused")
@@ -73,17 +86,28 @@ def config(tmp_path: Path) -> TrainConfig:
         Image.fromarray(pixels).save(path)
         samples.append(
             Sample(
-                id=str(number), question="the?", reference="r" if is_red else "b",
-                answer_type="closed" if number % 4 < 2 else "open", image=path, group=path.name,
+                id=str(number),
+                question="the?",
+                reference="r" if is_red else "b",
+                answer_type="closed" if number % 4 < 2 else "open",
+                image=path,
+                group=path.name,
             )
         )
     write_samples(tmp_path / "train.jsonl", samples[:12])
     write_samples(tmp_path / "validation.jsonl", samples[12:])
     return TrainConfig(
-        samples=(tmp_path / "train.jsonl",), validation=tmp_path / "validation.jsonl",
-        epochs=3, batch_images=3, learning_rate=2e-2, connector_learning_rate=2e-2,
-        checkpoint_steps=5, threads=1, device="cpu",
-        lora=LoraConfig(rank=4, alpha=8.0), augment=AugmentConfig(num_views=2),
+        samples=(tmp_path / "train.jsonl",),
+        validation=tmp_path / "validation.jsonl",
+        epochs=3,
+        batch_images=3,
+        learning_rate=2e-2,
+        connector_learning_rate=2e-2,
+        checkpoint_steps=5,
+        threads=1,
+        device="cpu",
+        lora=LoraConfig(rank=4, alpha=8.0),
+        augment=AugmentConfig(num_views=2),
     )
 
 
@@ -156,8 +180,10 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_unbroken_one(
     expected = load_file(whole / "trained.safetensors")
     for name, values in load_file(resumed / "trained.safetensors").items():
         assert torch.equal(values, expected[name]), name
-    losses = [[row["loss"] for row in _metrics(tmp_path / run) if "loss" in row]
-              for run in ("whole", "broken")]
+    losses = [
+        [row["loss"] for row in _metrics(tmp_path / run) if "loss" in row]
+        for run in ("whole", "broken")
+    ]
     assert losses[0] == losses[1]
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.tiny import tiny_tokenizer
+
 from tinymed.models.prompt import Prompt, build_prompt
 from tinymed.records import Sample
 from tinymed.train.packing import IGNORED, batches, collate, group_by_image, pack

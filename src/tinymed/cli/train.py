@@ -21,7 +21,7 @@ import click
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the recipe.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Print the resolved recipe and stop.")
-def train(  # noqa: PLR0913  # one parameter an option
+def train(
     recipe: Path,
     *,
     out: Path | None,

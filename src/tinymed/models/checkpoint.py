@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import AyaVisionConfig, AyaVisionForConditionalGeneration, Dinov2Config, LlamaConfig
+from transformers import (
+    AyaVisionConfig,
+    AyaVisionForConditionalGeneration,
+    Dinov2Config,
+    LlamaConfig,
+)
 
 from tinymed.models.vision_onnx import vision_tensors
 
@@ -23,7 +28,7 @@ CONTEXT_TOKENS = 8192
 
 
 def dinov2_config() -> Dinov2Config:
-    """transformers' configuration of DINOv2-small."""
+    """The configuration of DINOv2-small, as transformers writes it."""
     return Dinov2Config(
         hidden_size=384,
         num_hidden_layers=12,
@@ -35,7 +40,7 @@ def dinov2_config() -> Dinov2Config:
 
 
 def llama_config(config: LanguageConfig) -> LlamaConfig:
-    """transformers' configuration of our language model."""
+    """A Llama configuration, as transformers writes it."""
     return LlamaConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,

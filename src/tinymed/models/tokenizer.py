@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
@@ -48,7 +48,7 @@ def tokenizer_from_gguf(reader: GGUFReader) -> Tokenizer:
     return tokenizer
 
 
-def _field(reader: GGUFReader, name: str):  # type: ignore[no-untyped-def]  # GGUF values are untyped
+def _field(reader: GGUFReader, name: str) -> Any:
     field = reader.get_field(name)
     if field is None:
         raise ModelError(f"The language model's file has no '{name}'.")

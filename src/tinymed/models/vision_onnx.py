@@ -41,7 +41,9 @@ def vision_tensors(path: Path) -> dict[str, Array]:
         graph = onnx.load(str(path)).graph
     except Exception as error:  # protobuf's errors have no public base; re-raised with context
         raise ModelError(f"'{path}' is not a readable ONNX file: {error}.") from error
-    arrays = {tensor.name: np.array(onnx.numpy_helper.to_array(tensor)) for tensor in graph.initializer}
+    arrays = {
+        tensor.name: np.array(onnx.numpy_helper.to_array(tensor)) for tensor in graph.initializer
+    }
     tensors = {
         _renamed(name.removeprefix(PREFIX)): values
         for name, values in arrays.items()
@@ -49,7 +51,9 @@ def vision_tensors(path: Path) -> dict[str, Array]:
     }
     tensors |= _linear_weights(graph.node, arrays)
     tensors["embeddings.position_embeddings"] = _position_embeddings(arrays)
-    tensors["embeddings.mask_token"] = np.zeros((1, tensors["layernorm.weight"].shape[0]), np.float32)
+    tensors["embeddings.mask_token"] = np.zeros(
+        (1, tensors["layernorm.weight"].shape[0]), np.float32
+    )
     return tensors
 
 

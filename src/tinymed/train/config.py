@@ -58,7 +58,7 @@ class TrainConfig:
     device: str = "auto"
     """"auto" (a GPU where there is one), "cpu" or "cuda"."""
     compile: bool = False
-    """Compile the language model's layers: about 1.4 times faster on a CPU after a minute, needs g++."""
+    """Compile the language model's layers: faster on a CPU after a minute; needs g++."""
     checkpoint_steps: int = 50
     """Optimizer steps between checkpoints."""
     lora: LoraConfig = field(default_factory=LoraConfig)

@@ -70,17 +70,26 @@ class Trainer:
                 continue
             loss, num_tokens = self._step(batch, epoch, step, len(plan), optimizer)
             bar.set_postfix(epoch=epoch + 1, loss=f"{loss:.3f}")
-            self._log(step=step + 1, epoch=epoch, loss=loss, answer_tokens=num_tokens,
-                      seconds=round(time.monotonic() - began, 1))
+            self._log(
+                step=step + 1,
+                epoch=epoch,
+                loss=loss,
+                answer_tokens=num_tokens,
+                seconds=round(time.monotonic() - began, 1),
+            )
             last_of_epoch = step + 1 == len(plan) or plan[step + 1][0] != epoch
             if last_of_epoch or (step + 1) % self.config.checkpoint_steps == 0:
                 self._save(named, optimizer, step + 1)
             if last_of_epoch:
                 result = self.validate()
-                self._log(step=step + 1, epoch=epoch, validation_exact=result.exact,
-                          validation_exact_open=result.exact_open,
-                          validation_exact_closed=result.exact_closed,
-                          validation_loss=result.loss)
+                self._log(
+                    step=step + 1,
+                    epoch=epoch,
+                    validation_exact=result.exact,
+                    validation_exact_open=result.exact_open,
+                    validation_exact_closed=result.exact_closed,
+                    validation_loss=result.loss,
+                )
                 bar.write(
                     f"epoch {epoch + 1}: validation answers exact {result.exact:.1%} "
                     f"(open {result.exact_open:.1%}, closed {result.exact_closed:.1%}), "

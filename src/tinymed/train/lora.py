@@ -24,7 +24,7 @@ class _LowRankProduct(torch.autograd.Function):
     """x W^T + (x A^T) B^T, with W frozen."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         narrow = flat @ a.t()
         product = flat @ weight.t()
@@ -33,7 +33,7 @@ class _LowRankProduct(torch.autograd.Function):
         return product.view(*x.shape[:-1], -1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, Tensor]:  # type: ignore[override]  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, Tensor]:  # type: ignore[override]
         flat, weight, a, b, narrow = ctx.saved_tensors
         out = gradient.reshape(-1, gradient.shape[-1])
         narrow_gradient = out @ b

@@ -78,8 +78,11 @@ def train(
     language = language_config(reader)
     prompt = build_prompt(tokenizer_from_gguf(reader))
     model = build_trainable(
-        language_tensors(reader, language), language, encoder,
-        lora=config.lora, image_id=prompt.image_id,
+        language_tensors(reader, language),
+        language,
+        encoder,
+        lora=config.lora,
+        image_id=prompt.image_id,
     )
     _move(model, device, compile_layers=config.compile)
     train_rows = _packed(samples, prompt, encoder)
@@ -88,7 +91,8 @@ def train(
     cache.fill([row.image for row in validation_rows], num_views=1, label="validation images")
     cache.fill(
         [row.image for row in train_rows],
-        num_views=config.augment.num_views, label="training images",
+        num_views=config.augment.num_views,
+        label="training images",
     )
     trainer = Trainer(
         config=config,

@@ -24,9 +24,9 @@ from tinymed.models.prompt import Prompt
 Logits = npt.NDArray[np.float32]
 
 SETTINGS: dict[Precision, dict[str, Any]] = {
-    "f32": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
-    "f16": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
-    "int8": {},
+    "f32": {"KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
+    "f16": {"KV_CACHE_PRECISION": "f16", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
+    "int8": {"KV_CACHE_PRECISION": "f16"},
 }
 """What each precision asks of the plugin, beside what all ask."""
 
@@ -175,7 +175,6 @@ def _settings(precision: Precision, threads: int | None) -> dict[str, Any]:
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
-        "KV_CACHE_PRECISION": "f32",
         **SETTINGS[precision],
     }
     if threads is not None:
