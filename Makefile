@@ -16,7 +16,7 @@ CHECK_READY := .venv/ready-check-$(KEY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two pips must not write to one .venv
-.PHONY: help demo test test-slow check lint clean
+.PHONY: help demo test test-slow check lint docs clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -61,6 +61,9 @@ $(TEST_READY): | $(BIN)/python
 $(CHECK_READY): | $(TEST_READY)
 	@$(PIP) install --editable '.[check]'
 	@touch $@
+
+docs: $(TEST_READY)  ## write docs/cli.md anew from the commands
+	$(BIN)/python -m tinymed.cli.reference > docs/cli.md
 
 clean:  ## remove .venv and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinymed.engines.choose import open_engine
+from tinymed.engines.names import DEFAULT_ENGINE
 from tinymed.engines.protocol import Answer, EncodedImage
 from tinymed.errors import UserError
 from tinymed.hardware import peak_memory_mib
@@ -17,8 +18,6 @@ from tinymed.models.catalog import DEFAULT_MODEL, find_model
 from tinymed.models.fetch import require_parts
 from tinymed.records import NOTICE
 
-DEFAULT_ENGINE = "openvino"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
@@ -26,7 +25,7 @@ class Asker:
 
     model: str = DEFAULT_MODEL
     engine: str = DEFAULT_ENGINE
-    """"openvino" or "torch"."""
+    """A name in `tinymed.engines.names.ENGINES`."""
     threads: int | None = None
     """Processor threads; None lets the engine choose."""
 

@@ -232,4 +232,4 @@ def test_a_sample_without_an_answer_is_left_out_and_counted(
     samples = read_samples(config.samples[0])
     write_samples(tmp_path / "gap.jsonl", [replace(samples[0], reference=""), *samples[1:]])
     _train(replace(config, samples=(tmp_path / "gap.jsonl",), epochs=1), parts, tmp_path / "run")
-    assert "1 samples without an answer or image are left out" in capsys.readouterr().out
+    assert "1 samples without an answer or image are left out" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tinymed.cli import show_answer
+from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 
 
 @click.command()
@@ -15,8 +16,8 @@ from tinymed.cli import show_answer
 @click.option("--model", default="nano", show_default=True, help="Its name or its folder.")
 @click.option(
     "--engine",
-    type=click.Choice(["openvino", "torch"]),
-    default="openvino",
+    type=click.Choice(list(ENGINES)),
+    default=DEFAULT_ENGINE,
     show_default=True,
     help="What runs the model.",
 )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
+
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -27,7 +29,7 @@ def evaluate() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option("--train", type=_FILE, help="Train samples, for the question-only control.")
 @click.option(
-    "--engine", type=click.Choice(["openvino", "torch"]), default="openvino", show_default=True
+    "--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many samples.")
 @click.option(

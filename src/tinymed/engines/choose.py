@@ -1,4 +1,4 @@
-"""The engines, by exact name, and how each is opened for a model."""
+"""How each engine is opened for a model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 from tinymed.errors import ConfigError
 from tinymed.extras import require
 from tinymed.models.cache import cache_folder
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tinymed.engines.protocol import Engine
 
 
-def open_engine(model: str, *, engine: str = "openvino", threads: int | None = None) -> Engine:
+def open_engine(model: str, *, engine: str = DEFAULT_ENGINE, threads: int | None = None) -> Engine:
     """Open a model in an engine; a build that is not there yet is made first.
 
     Args:
@@ -34,7 +35,7 @@ def open_engine(model: str, *, engine: str = "openvino", threads: int | None = N
     """
     if engine not in ENGINES:
         raise ConfigError(f"No engine '{engine}'. Known: {', '.join(ENGINES)}.")
-    return ENGINES[engine](find_model(model), threads)
+    return _OPEN[engine](find_model(model), threads)
 
 
 def build_folder(manifest: Manifest, precision: Precision) -> Path:
@@ -51,8 +52,9 @@ def _open_openvino(precision: Precision) -> Callable[[Manifest, int | None], Eng
 
         folder = build_folder(manifest, precision)
         if not (folder / MANIFEST).exists():
-            print(f"building {manifest.name} for OpenVINO, once …", file=sys.stderr)  # noqa: T201
-            build_openvino(load_weights(manifest), folder, precision=precision)
+            weights = load_weights(manifest)
+            sys.stderr.write(f"Building {manifest.name} for OpenVINO ({precision}), once …\n")
+            build_openvino(weights, folder, precision=precision)
         return OpenVinoEngine(
             folder,
             model=manifest.name,
@@ -73,10 +75,8 @@ def _open_torch(manifest: Manifest, threads: int | None) -> Engine:
     return TorchEngine(load_weights(manifest), load_prompt(manifest), threads=threads)
 
 
-ENGINES: dict[str, Callable[[Manifest, int | None], Engine]] = {
+_OPEN: dict[str, Callable[[Manifest, int | None], Engine]] = {
     "openvino": _open_openvino("int8"),
     "openvino-f32": _open_openvino("f32"),
     "torch": _open_torch,
 }
-"""openvino: 8-bit weights, the recommended one on a CPU. openvino-f32: the same graphs in
-full precision, to compare with. torch: transformers in float32, the reference."""

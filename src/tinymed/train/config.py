@@ -41,10 +41,10 @@ class TrainConfig:
     """JSON-lines file whose exact-answer rate is printed after each epoch."""
     model: str = "nano"
     """Model whose parts and prompt are used."""
-    epochs: int = 8
+    epochs: int = 5
     batch_images: int = 8
     """Images in a step, each with all its questions."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     """Peak, for the adapter; warms up, then falls to zero along a cosine."""
     connector_learning_rate: float = 1e-3
     """Peak, for the connector."""

@@ -116,3 +116,25 @@ def build_connector(encoder: VisionEncoder, text: LlamaConfig) -> nn.Module:
     return AyaVisionMultiModalProjector(
         checkpoint_config(vision, text, downsample=encoder.downsample, image_id=0)
     )
+
+
+@torch.no_grad()
+def standardize_connector(connector: nn.Module, features: Tensor) -> None:
+    """Begin training with each of the connector's inputs at mean 0 and deviation 1.
+
+    An encoder's features differ in size by more than ten times, and a few nearly constant
+    ones are the largest; their spread over training images sets the connector's norm, which
+    trains on from there.
+
+    Args:
+        connector: An AyaVisionMultiModalProjector.
+        features: Of training images, shape (images, patches, feature_size).
+    """
+    norm = connector.layernorm
+    folded = connector.pixel_shuffle(features)
+    plain = nn.functional.layer_norm(folded, folded.shape[-1:], eps=norm.eps).flatten(0, -2)
+    deviation = plain.std(dim=0)
+    # A constant feature tells nothing: it is not to be blown up.
+    deviation = deviation.clamp(min=0.1 * float(deviation.median()))
+    norm.weight.copy_(1 / deviation)
+    norm.bias.copy_(-plain.mean(dim=0) / deviation)

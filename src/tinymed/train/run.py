@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from tinymed.config import resolved
 from tinymed.errors import ConfigError, DataError
@@ -24,8 +26,12 @@ from tinymed.train.config import TrainConfig
 from tinymed.train.dinov2 import Dinov2Small
 from tinymed.train.features import FeatureCache, VisionEncoder
 from tinymed.train.loop import Trainer
-from tinymed.train.model import TrainableModel, build_trainable
+from tinymed.train.model import TrainableModel, build_trainable, standardize_connector
 from tinymed.train.packing import PackedSequence, group_by_image, pack
+
+
+STANDARDIZED_ON_IMAGES = 256
+"""Training images whose features set the connector's first norm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,8 @@ def train(
         num_views=config.augment.num_views,
         label="training images",
     )
+    some = [row.image for row in train_rows[:STANDARDIZED_ON_IMAGES]]
+    standardize_connector(model.connector, cache.batch(some, lambda _image: 0).to(device))
     trainer = Trainer(
         config=config,
         model=model,
@@ -130,7 +138,8 @@ def read_training_samples(config: TrainConfig) -> list[Sample]:
     samples = [sample for path in config.samples for sample in read_samples(path)]
     usable = [sample for sample in samples if sample.reference and sample.image]
     if len(usable) < len(samples):
-        print(f"{len(samples) - len(usable)} samples without an answer or image are left out.")  # noqa: T201
+        left_out = len(samples) - len(usable)
+        tqdm.write(f"{left_out} samples without an answer or image are left out", file=sys.stderr)
     if not usable:
         raise DataError("No sample of the recipe has both an image and an answer.")
     return usable
