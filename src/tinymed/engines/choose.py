@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 from tinymed.errors import ConfigError
 from tinymed.extras import require
-from tinymed.models.cache import cache_folder
 from tinymed.models.catalog import find_model
 from tinymed.models.manifest import Manifest
-from tinymed.models.weights import load_prompt, load_weights, weights_digest
+from tinymed.models.weights import load_prompt, load_weights
 
 if TYPE_CHECKING:
     from tinymed.engines.openvino.layers import Precision
@@ -38,23 +35,13 @@ def open_engine(model: str, *, engine: str = DEFAULT_ENGINE, threads: int | None
     return _OPEN[engine](find_model(model), threads)
 
 
-def build_folder(manifest: Manifest, precision: Precision) -> Path:
-    """Where an OpenVINO build of exactly these weights is kept."""
-    digest = weights_digest(manifest)[:16]
-    return cache_folder() / "builds" / f"{manifest.name}-openvino-{precision}-{digest}"
-
-
 def _open_openvino(precision: Precision) -> Callable[[Manifest, int | None], Engine]:
     def open_(manifest: Manifest, threads: int | None) -> Engine:
-        from tinymed.engines.openvino.build import MANIFEST, build_openvino
+        from tinymed.engines.openvino.prepare import ensure_build
         from tinymed.engines.openvino.runtime import OpenVinoEngine
         from tinymed.models.prompt import TEMPLATE
 
-        folder = build_folder(manifest, precision)
-        if not (folder / MANIFEST).exists():
-            weights = load_weights(manifest)
-            sys.stderr.write(f"Building {manifest.name} for OpenVINO ({precision}), once …\n")
-            build_openvino(weights, folder, precision=precision)
+        folder = ensure_build(manifest, precision)
         return OpenVinoEngine(
             folder,
             model=manifest.name,

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from tinymed.engines.openvino.stream import TextStream
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels
+from tinymed.engines.stream import TextStream
 from tinymed.images.prepare import Preprocessing
 from tinymed.models.checkpoint import assemble
 from tinymed.models.prompt import TEMPLATE, Prompt

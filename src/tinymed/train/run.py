@@ -29,7 +29,6 @@ from tinymed.train.loop import Trainer
 from tinymed.train.model import TrainableModel, build_trainable, standardize_connector
 from tinymed.train.packing import PackedSequence, group_by_image, pack
 
-
 STANDARDIZED_ON_IMAGES = 256
 """Training images whose features set the connector's first norm."""
 

@@ -15,8 +15,8 @@ import openvino as ov
 
 from tinymed.engines.openvino.build import EMBEDDING, read_build
 from tinymed.engines.openvino.layers import Precision
-from tinymed.engines.openvino.stream import TextStream
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels
+from tinymed.engines.stream import TextStream
 from tinymed.errors import ConfigError, ModelError
 from tinymed.images.prepare import Preprocessing
 from tinymed.models.prompt import Prompt

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tinymed.engines.openvino.stream import TextStream
+from tinymed.engines.stream import TextStream
 from tinymed.models.prompt import Prompt
 
 
