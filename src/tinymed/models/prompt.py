@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from tinymed.errors import UserError
+from tinymed.errors import ModelError, UserError
 
 USER_START = "<|im_start|>user\n"
 QUESTION_END = "<|im_end|>\n<|im_start|>assistant\n"
@@ -66,9 +66,16 @@ def build_prompt(tokenizer: Tokenizer) -> Prompt:
     return Prompt(
         tokenizer=tokenizer,
         prefix_ids=tuple(_template_ids(tokenizer, USER_START)),
-        image_id=tokenizer.token_to_id(IMAGE),
-        end_id=tokenizer.token_to_id(END),
+        image_id=_control_id(tokenizer, IMAGE),
+        end_id=_control_id(tokenizer, END),
     )
+
+
+def _control_id(tokenizer: Tokenizer, token: str) -> int:
+    index: int | None = tokenizer.token_to_id(token)
+    if index is None:
+        raise ModelError(f"The language model's tokenizer has no control token '{token}'.")
+    return index
 
 
 def _template_ids(tokenizer: Tokenizer, text: str) -> list[int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
@@ -79,7 +80,7 @@ class FeatureCache:
         """Features of several images, shape (batch, patches, feature_size), float32."""
         return torch.stack([self.loaded[image, view_of(image)] for image in images]).float()
 
-    def _pixels(self, image: str, view: int) -> np.ndarray:  # type: ignore[type-arg]
+    def _pixels(self, image: str, view: int) -> npt.NDArray[np.float32]:
         content = read_image(Path(image))
         if view > 0:
             digest = hashlib.sha256(Path(image).read_bytes()).digest()

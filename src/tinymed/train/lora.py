@@ -56,7 +56,8 @@ class LoraLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, *, rank: int, alpha: float) -> None:
         super().__init__()
-        if linear.bias is not None:
+        bias: Tensor | None = linear.bias
+        if bias is not None:
             raise ValueError("LoraLinear takes a layer without bias.")
         self.weight = linear.weight
         self.lora_A = nn.Parameter(torch.empty(rank, linear.in_features))
