@@ -26,8 +26,9 @@ def show_costs(result: AskResult) -> None:
         "prefill": result.prefill_ms,
         "decode": result.decode_ms,
     }
-    told = [f"confidence {result.confidence:.2f}"]
-    told += [f"{name} {time_ms:.0f} ms" for name, time_ms in times.items()]
+    told = [f"confidence {100 * result.confidence:.0f} % (the model's own, not calibrated)"]
+    # A further question on the same image pays neither load nor encode.
+    told += [f"{name} {time_ms:.0f} ms" for name, time_ms in times.items() if time_ms > 0]
     if result.peak_memory_mib is not None:
         told.append(f"peak memory {result.peak_memory_mib:.0f} MiB")
     click.echo("  " + ", ".join(told), err=True)

@@ -35,6 +35,19 @@ def open_engine(model: str, *, engine: str = DEFAULT_ENGINE, threads: int | None
     return _OPEN[engine](find_model(model), threads)
 
 
+def prepare_engine(model: str, *, engine: str = DEFAULT_ENGINE) -> None:
+    """Make what an engine needs of a model and does not have yet, so that opening is quick.
+
+    Raises:
+        ModelError: If the model is unknown, incomplete or damaged.
+    """
+    precision = _PRECISIONS.get(engine)
+    if precision is not None:
+        from tinymed.engines.openvino.prepare import ensure_build
+
+        ensure_build(find_model(model), precision)
+
+
 def _open_openvino(precision: Precision) -> Callable[[Manifest, int | None], Engine]:
     def open_(manifest: Manifest, threads: int | None) -> Engine:
         from tinymed.engines.openvino.prepare import ensure_build
@@ -62,8 +75,8 @@ def _open_torch(manifest: Manifest, threads: int | None) -> Engine:
     return TorchEngine(load_weights(manifest), load_prompt(manifest), threads=threads)
 
 
+_PRECISIONS: dict[str, Precision] = {"openvino": "int8", "openvino-f32": "f32"}
 _OPEN: dict[str, Callable[[Manifest, int | None], Engine]] = {
-    "openvino": _open_openvino("int8"),
-    "openvino-f32": _open_openvino("f32"),
+    **{name: _open_openvino(precision) for name, precision in _PRECISIONS.items()},
     "torch": _open_torch,
 }

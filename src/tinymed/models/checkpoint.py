@@ -60,7 +60,8 @@ def checkpoint_config(
     vision: Dinov2Config, text: LlamaConfig, *, downsample: int, image_id: int
 ) -> AyaVisionConfig:
     """The whole model's configuration: last hidden state, class token dropped."""
-    return AyaVisionConfig(
+    # The projector reads alignment_intermediate_size; the config takes and saves it undeclared.
+    return AyaVisionConfig(  # type: ignore[call-arg]
         vision_config=vision,
         text_config=text,
         vision_feature_layer=-1,
@@ -77,7 +78,8 @@ def assemble(weights: ModelWeights, *, image_id: int) -> AyaVisionForConditional
     config = checkpoint_config(
         dinov2_config(), llama_config(weights.language_config), downsample=2, image_id=image_id
     )
-    model = AyaVisionForConditionalGeneration(config).eval()
+    model: AyaVisionForConditionalGeneration = AyaVisionForConditionalGeneration(config)
+    model.train(mode=False)
     state = {
         **{f"model.vision_tower.{n}": v for n, v in vision_tensors(weights.vision_onnx).items()},
         **{f"model.multi_modal_projector.{n}": v for n, v in weights.connector.items()},

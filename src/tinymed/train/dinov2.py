@@ -27,7 +27,8 @@ class Dinov2Small:
     def __init__(self, onnx_file: Path, *, digest: str, preprocessing: Preprocessing) -> None:
         self.digest = digest
         self.preprocessing = preprocessing
-        self.model = Dinov2Model(dinov2_config()).eval()
+        self.model = Dinov2Model(dinov2_config())
+        self.model.train(mode=False)
         tensors = vision_tensors(onnx_file)
         state = {name: torch.from_numpy(values) for name, values in tensors.items()}
         self.model.load_state_dict(state, strict=True)

@@ -62,7 +62,7 @@ class Trainer:
         start = self._restore(named, optimizer)
         _keep_lines_before(self.folder / "metrics.jsonl", start)
         for parameter in named.values():
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad = True
         bar = tqdm(plan, initial=0, desc="training", unit="step", smoothing=0.05)
         began = time.monotonic()
         for step, (epoch, batch) in enumerate(bar):

@@ -33,7 +33,7 @@ class _LowRankProduct(torch.autograd.Function):
         return product.view(*x.shape[:-1], -1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, Tensor]:
         flat, weight, a, b, narrow = ctx.saved_tensors
         out = gradient.reshape(-1, gradient.shape[-1])
         narrow_gradient = out @ b

@@ -24,7 +24,7 @@ from tinymed.train.packing import IGNORED, PackedBatch
 class TrainableModel:
     """Connector and language model; image features come from a cache."""
 
-    connector: nn.Module
+    connector: AyaVisionMultiModalProjector
     language: LlamaForCausalLM
     adapter_parameters: list[nn.Parameter]
     image_id: int
@@ -66,7 +66,9 @@ class TrainableModel:
 
     def trained_tensors(self) -> dict[str, Tensor]:
         """The trained parameters under the names of a trained file; live, not copies."""
-        tensors = {f"{CONNECTOR}{name}": p for name, p in self.connector.named_parameters()}
+        tensors: dict[str, Tensor] = {
+            f"{CONNECTOR}{name}": p for name, p in self.connector.named_parameters()
+        }
         for name, module in self.language.model.named_modules():
             if isinstance(module, LoraLinear):
                 clean = name.replace("_orig_mod.", "")
@@ -99,7 +101,8 @@ def build_trainable(
     state = {f"model.{name}": torch.from_numpy(np.array(v)) for name, v in tensors.items()}
     state["lm_head.weight"] = state["model.embed_tokens.weight"]
     language.load_state_dict(state, strict=True)
-    language.requires_grad_(requires_grad=False).to(torch.bfloat16)
+    language.requires_grad_(requires_grad=False)
+    nn.Module.to(language, torch.bfloat16)
     adapter = add_lora(language.model, rank=lora.rank, alpha=lora.alpha)
     return TrainableModel(
         connector=build_connector(encoder, llama_config(config)),
@@ -110,7 +113,7 @@ def build_trainable(
     )
 
 
-def build_connector(encoder: VisionEncoder, text: LlamaConfig) -> nn.Module:
+def build_connector(encoder: VisionEncoder, text: LlamaConfig) -> AyaVisionMultiModalProjector:
     """A fresh connector: fold patches, normalize, gated two-layer perceptron."""
     vision = Dinov2Config(hidden_size=encoder.feature_size)
     return AyaVisionMultiModalProjector(
@@ -119,7 +122,7 @@ def build_connector(encoder: VisionEncoder, text: LlamaConfig) -> nn.Module:
 
 
 @torch.no_grad()
-def standardize_connector(connector: nn.Module, features: Tensor) -> None:
+def standardize_connector(connector: AyaVisionMultiModalProjector, features: Tensor) -> None:
     """Begin training with each of the connector's inputs at mean 0 and deviation 1.
 
     An encoder's features differ in size by more than ten times, and a few nearly constant
@@ -127,11 +130,11 @@ def standardize_connector(connector: nn.Module, features: Tensor) -> None:
     trains on from there.
 
     Args:
-        connector: An AyaVisionMultiModalProjector.
+        connector: A fresh one.
         features: Of training images, shape (images, patches, feature_size).
     """
     norm = connector.layernorm
-    folded = connector.pixel_shuffle(features)
+    folded = connector.pixel_shuffle(features)  # type: ignore[no-untyped-call]
     plain = nn.functional.layer_norm(folded, folded.shape[-1:], eps=norm.eps).flatten(0, -2)
     deviation = plain.std(dim=0)
     # A constant feature tells nothing: it is not to be blown up.

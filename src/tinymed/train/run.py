@@ -197,7 +197,7 @@ def _packed(
 
 
 def _move(model: TrainableModel, device: str, *, compile_layers: bool) -> None:
-    model.language.to(device)
+    torch.nn.Module.to(model.language, device)
     model.connector.to(device)
     if not compile_layers:
         return
