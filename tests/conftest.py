@@ -72,6 +72,7 @@ def wheel(tmp_path: Path) -> Wheel:
     row = {
         "name": "tiny",
         "description": "",
+        "vision_encoder": "efficientnet-lite2",
         "parts": [
             {
                 "role": "vision_encoder",

@@ -63,6 +63,7 @@ def parts(tmp_path: Path) -> Parts:
     manifest = Manifest(
         name="tiny",
         description="",
+        vision_encoder="mean-colours",
         parts=(part,),
         trained_file="trained.safetensors",
         trained_sha256="",
@@ -70,7 +71,7 @@ def parts(tmp_path: Path) -> Parts:
         preprocessing=MeanColours.preprocessing,
         folder=tmp_path,
     )
-    return Parts(manifest=manifest, language_gguf=gguf, vision_onnx=tmp_path / "unused")
+    return Parts(manifest=manifest, language_gguf=gguf, vision_file=tmp_path / "unused")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from tinymed.errors import ModelError
@@ -34,9 +35,9 @@ def find_model(name: str) -> Manifest:
         tinymed.errors.ModelError: No model 'nanoo'. Did you mean 'nano'? Known: nano.
     """
     if "/" in name or os.sep in name:
-        return read_manifest(Path(name) / "manifest.json")
+        return replace(read_manifest(Path(name) / "manifest.json"), address=name)
     if name not in SHIPPED:
         near = difflib.get_close_matches(name, SHIPPED, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ModelError(f"No model '{name}'.{hint} Known: {', '.join(sorted(SHIPPED))}.")
-    return read_manifest(_SHIPPED_FOLDER / name / "manifest.json")
+    return replace(read_manifest(_SHIPPED_FOLDER / name / "manifest.json"), address=name)

@@ -2,22 +2,29 @@
 
 AyaVisionForConditionalGeneration is the layout in transformers that folds patches, norms
 them and projects them, around any vision encoder and any language model that transformers
-knows: it is what nano is, with DINOv2 and Llama. `from_pretrained` needs no code of ours.
+knows. With DINOv2, `from_pretrained` needs no code of ours; with EfficientNet-Lite2 it needs
+the tower that `tinymed.models.efficientnet_tower` registers.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import (
     AyaVisionConfig,
     AyaVisionForConditionalGeneration,
     Dinov2Config,
     LlamaConfig,
+    PretrainedConfig,
 )
 
+from tinymed.models.efficientnet_lite import read_efficientnet
+from tinymed.models.efficientnet_tower import EfficientNetLiteConfig, tower_state
+from tinymed.models.parts import vision_encoder
 from tinymed.models.vision_onnx import vision_tensors
 
 if TYPE_CHECKING:
@@ -57,15 +64,16 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
 
 
 def checkpoint_config(
-    vision: Dinov2Config, text: LlamaConfig, *, downsample: int, image_id: int
+    vision: PretrainedConfig, text: LlamaConfig, *, downsample: int, image_id: int
 ) -> AyaVisionConfig:
-    """The whole model's configuration: last hidden state, class token dropped."""
+    """The whole model's configuration: the encoder's last hidden state, folded."""
+    has_class_token = isinstance(vision, Dinov2Config)
     # The projector reads alignment_intermediate_size; the config takes and saves it undeclared.
     return AyaVisionConfig(  # type: ignore[call-arg]
         vision_config=vision,
         text_config=text,
         vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
+        vision_feature_select_strategy="default" if has_class_token else "full",
         downsample_factor=downsample,
         alignment_intermediate_size=2 * text.hidden_size,
         image_token_index=image_id,
@@ -73,19 +81,38 @@ def checkpoint_config(
     )
 
 
+def vision_config(name: str) -> PretrainedConfig:
+    """The configuration of a vision encoder of `tinymed.models.parts`."""
+    return dinov2_config() if name == "dinov2-small" else EfficientNetLiteConfig()
+
+
+def vision_state(name: str, path: Path) -> dict[str, Tensor]:
+    """A vision encoder's weights from its part's file, under transformers' names."""
+    arrays = (
+        vision_tensors(path) if name == "dinov2-small" else tower_state(read_efficientnet(path))
+    )
+    return {name: torch.from_numpy(np.array(values)) for name, values in arrays.items()}
+
+
 def assemble(weights: ModelWeights, *, image_id: int) -> AyaVisionForConditionalGeneration:
     """The model in float32; every parameter is given a value, or the load fails."""
     config = checkpoint_config(
-        dinov2_config(), llama_config(weights.language_config), downsample=2, image_id=image_id
+        vision_config(weights.vision_encoder),
+        llama_config(weights.language_config),
+        downsample=vision_encoder(weights.vision_encoder).downsample,
+        image_id=image_id,
     )
     model: AyaVisionForConditionalGeneration = AyaVisionForConditionalGeneration(config)
     model.train(mode=False)
-    state = {
-        **{f"model.vision_tower.{n}": v for n, v in vision_tensors(weights.vision_onnx).items()},
+    vision = vision_state(weights.vision_encoder, weights.vision_file)
+    others = {
         **{f"model.multi_modal_projector.{n}": v for n, v in weights.connector.items()},
         **{f"model.language_model.{n}": v for n, v in weights.language.items()},
         "lm_head.weight": weights.language["embed_tokens.weight"],
     }
-    tensors = {name: torch.from_numpy(np.array(values)) for name, values in state.items()}
-    model.load_state_dict(tensors, strict=True)
+    state = {
+        **{f"model.vision_tower.{name}": tensor for name, tensor in vision.items()},
+        **{name: torch.from_numpy(np.array(values)) for name, values in others.items()},
+    }
+    model.load_state_dict(state, strict=True)
     return model

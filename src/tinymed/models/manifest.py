@@ -37,6 +37,8 @@ class Manifest:
 
     name: str
     description: str
+    vision_encoder: str
+    """A name in `tinymed.models.parts.VISION_ENCODERS`: what reads its part, and how."""
     parts: tuple[Part, ...]
     trained_file: str
     """safetensors with the connector and the LoRA adapter, beside the manifest."""
@@ -45,6 +47,8 @@ class Manifest:
     preprocessing: Preprocessing
     folder: Path
     """Where the manifest lies."""
+    address: str = ""
+    """What a command takes to mean this model: its name, or its folder; "" if neither yet."""
 
     def part(self, role: str) -> Part:
         """Look a part up by its role."""
@@ -70,6 +74,7 @@ def read_manifest(path: Path) -> Manifest:
         return Manifest(
             name=row["name"],
             description=row["description"],
+            vision_encoder=row["vision_encoder"],
             parts=tuple(Part(**part) for part in row["parts"]),
             trained_file=row["trained"]["file"],
             trained_sha256=row["trained"]["sha256"],
@@ -90,6 +95,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
         {
             "name": manifest.name,
             "description": manifest.description,
+            "vision_encoder": manifest.vision_encoder,
             "parts": [asdict(part) for part in manifest.parts],
             "trained": {"file": manifest.trained_file, "sha256": manifest.trained_sha256},
             "num_image_tokens": manifest.num_image_tokens,

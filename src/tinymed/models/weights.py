@@ -48,7 +48,9 @@ class ModelWeights:
     language_config: LanguageConfig
     connector: dict[str, Array]
     """transformers' AyaVisionMultiModalProjector names."""
-    vision_onnx: Path
+    vision_encoder: str
+    """A name in `tinymed.models.parts.VISION_ENCODERS`."""
+    vision_file: Path
     digest: str
     """sha256 over every weight."""
 
@@ -90,7 +92,8 @@ def load_weights(manifest: Manifest) -> ModelWeights:
         language={name: np.ascontiguousarray(values) for name, values in tensors.items()},
         language_config=config,
         connector=trained.connector,
-        vision_onnx=part_path(manifest.part("vision_encoder")),
+        vision_encoder=manifest.vision_encoder,
+        vision_file=part_path(manifest.part("vision_encoder")),
         digest=weights_digest(manifest),
     )
 

@@ -39,8 +39,14 @@ class TrainConfig:
     """JSON-lines files to train on; train splits only."""
     validation: Path
     """JSON-lines file whose exact-answer rate is printed after each epoch."""
-    model: str = "nano"
-    """Model whose parts and prompt are used."""
+    name: str = "nano"
+    """What the trained model is called."""
+    description: str = ""
+    """What `models list` says of it."""
+    vision_encoder: str = "efficientnet-lite2"
+    """A name in `tinymed.models.parts.VISION_ENCODERS`; stays frozen."""
+    language_model: str = "smollm2-135m-instruct"
+    """A name in `tinymed.models.parts.LANGUAGE_MODELS`; frozen but for the adapter."""
     epochs: int = 5
     batch_images: int = 8
     """Images in a step, each with all its questions."""

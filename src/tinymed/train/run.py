@@ -23,7 +23,7 @@ from tinymed.models.tokenizer import tokenizer_from_gguf
 from tinymed.records import Sample
 from tinymed.runs import environment, sha256_of, write_bytes, write_json
 from tinymed.train.config import TrainConfig
-from tinymed.train.dinov2 import Dinov2Small
+from tinymed.train.encoders import FrozenEncoder
 from tinymed.train.features import FeatureCache, VisionEncoder
 from tinymed.train.loop import Trainer
 from tinymed.train.model import TrainableModel, build_trainable, standardize_connector
@@ -39,7 +39,7 @@ class Parts:
 
     manifest: Manifest
     language_gguf: Path
-    vision_onnx: Path
+    vision_file: Path
 
 
 def train(
@@ -59,7 +59,7 @@ def train(
         folder: The run folder; must be new unless `resume`.
         features_folder: Where the encoder's features are kept between runs.
         resume: Go on from the newest checkpoint of the same recipe.
-        encoder: Another frozen encoder than the model's own, for comparisons.
+        encoder: Another frozen encoder than the recipe's, for tests.
 
     Raises:
         ConfigError: If the folder belongs to another recipe, or the device is absent.
@@ -69,11 +69,7 @@ def train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    encoder = encoder or Dinov2Small(
-        parts.vision_onnx,
-        digest=parts.manifest.part("vision_encoder").sha256,
-        preprocessing=parts.manifest.preprocessing,
-    )
+    encoder = encoder or FrozenEncoder(config.vision_encoder, parts.vision_file)
     samples = read_training_samples(config)
     validation = [sample for sample in read_samples(config.validation) if sample.reference]
     _refuse_overlap(samples, validation)
@@ -168,7 +164,12 @@ def prepare_folder(folder: Path, facts: dict[str, Any], *, resume: bool) -> None
 
 def _facts(config: TrainConfig, parts: Parts, encoder: VisionEncoder) -> dict[str, Any]:
     return {
-        "recipe": resolved(config),
+        # How many threads compute, and on what, is not part of what is computed.
+        "recipe": {
+            key: value
+            for key, value in resolved(config).items()
+            if key not in ("threads", "device", "checkpoint_steps")
+        },
         "samples": {str(path): sha256_of(path) for path in config.samples},
         "validation": sha256_of(config.validation),
         "language_model": parts.manifest.part("language_model").sha256,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinymed.extras import require
-from tinymed.models.catalog import find_model
-from tinymed.models.fetch import require_parts
+from tinymed.models.fetch import fetch_parts
+from tinymed.models.parts import untrained
 from tinymed.train.config import TrainConfig
 
 
@@ -20,13 +20,18 @@ def train_by_recipe(
     """
     for package in ("torch", "transformers", "onnx"):
         require(package, extra="torch", for_what="Training")
-    manifest = find_model(config.model)
-    files = require_parts(manifest)
+    manifest = untrained(
+        config.name,
+        encoder=config.vision_encoder,
+        language=config.language_model,
+        description=config.description,
+    )
+    files = fetch_parts(manifest)
     from tinymed.train.run import Parts, train
 
     parts = Parts(
         manifest=manifest,
         language_gguf=files["language_model"],
-        vision_onnx=files["vision_encoder"],
+        vision_file=files["vision_encoder"],
     )
     return train(config, parts, folder, features_folder=features_folder, resume=resume)

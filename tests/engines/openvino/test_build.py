@@ -134,14 +134,14 @@ def test_a_file_that_is_no_encoder_is_refused(weights: TinyWeights, tmp_path: Pa
     path = tmp_path / "encoder.onnx"
     path.write_bytes(b"no such thing")
     with pytest.raises(ModelError, match="is not a readable vision encoder"):
-        build_openvino(replace(weights, vision_onnx=path), tmp_path / "new", precision="f32")
+        build_openvino(replace(weights, vision_file=path), tmp_path / "new", precision="f32")
 
 
 def test_an_encoder_without_the_final_norm_is_refused(weights: TinyWeights, tmp_path: Path) -> None:
     path = tmp_path / "encoder.xml"
     ov.save_model(vision_encoder(weights.vision, norm_name="other"), path)
     with pytest.raises(ModelError, match=r"has no 'backbone\.layernorm\.weight'"):
-        build_openvino(replace(weights, vision_onnx=path), tmp_path / "new", precision="f32")
+        build_openvino(replace(weights, vision_file=path), tmp_path / "new", precision="f32")
 
 
 def test_an_engine_refuses_a_damaged_build(load: Load, folder: Path) -> None:

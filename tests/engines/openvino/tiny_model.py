@@ -35,9 +35,10 @@ class TinyWeights:
     language: dict[str, Array]
     language_config: LanguageConfig
     connector: dict[str, Array]
-    vision_onnx: Path
+    vision_file: Path
     vision: dict[str, Array]
     digest: str = "tiny"
+    vision_encoder: str = "dinov2-small"
 
 
 Load = Callable[..., OpenVinoEngine]
@@ -89,7 +90,7 @@ def tiny_weights(folder: Path) -> TinyWeights:
         language=language,
         language_config=CONFIG,
         connector=connector,
-        vision_onnx=path,
+        vision_file=path,
         vision=vision,
     )
 

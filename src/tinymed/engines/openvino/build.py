@@ -45,7 +45,11 @@ class BuildSource(Protocol):
         """Tensors of the connector, named as in AyaVisionMultiModalProjector."""
 
     @property
-    def vision_onnx(self) -> Path:
+    def vision_encoder(self) -> str:
+        """The vision encoder's name in `tinymed.models.parts`."""
+
+    @property
+    def vision_file(self) -> Path:
         """The vision encoder's file."""
 
     @property
@@ -139,7 +143,7 @@ def check_build(folder: Path) -> Build:
 
 
 def _write_graphs(weights: BuildSource, folder: Path, precision: Precision) -> int:
-    vision = vision_graph(weights.vision_onnx, weights.connector, precision=precision)
+    vision = vision_graph(weights, precision=precision)
     num_image_tokens = int(vision.output(0).get_shape()[1])
     _save(vision, folder / "vision.xml")
     del vision

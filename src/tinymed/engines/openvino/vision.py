@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import openvino as ov
 from openvino import opset13 as opset
 from openvino._offline_transformations import apply_moc_transformations
 
+from tinymed.engines.openvino.efficientnet import efficientnet
 from tinymed.engines.openvino.layers import (
     Array,
     Precision,
@@ -24,6 +25,7 @@ from tinymed.engines.openvino.layers import (
     transpose,
 )
 from tinymed.errors import ModelError
+from tinymed.models.efficientnet_lite import read_efficientnet
 
 FINAL_NORM = "backbone.layernorm.weight"
 """Whatever follows the encoder's last layer begins with this norm; we cut before it."""
@@ -32,41 +34,67 @@ FOLD = 2
 """Patches that become one image token, along each axis."""
 
 
-def vision_graph(encoder: Path, connector: dict[str, Array], *, precision: Precision) -> ov.Model:
+class VisionSource(Protocol):
+    """What the vision graph is made from."""
+
+    @property
+    def vision_encoder(self) -> str:
+        """The encoder's name in `tinymed.models.parts`."""
+
+    @property
+    def vision_file(self) -> Path:
+        """The encoder's file."""
+
+    @property
+    def connector(self) -> dict[str, Array]:
+        """Tensors of transformers' AyaVisionMultiModalProjector."""
+
+
+def vision_graph(source: VisionSource, *, precision: Precision) -> ov.Model:
     """Build the graph: one normalized image in, its image tokens out.
 
     Shapes:
         pixels: (1, 3, height, width), float32.
-        image_tokens: (1, patches / 4, hidden), float32.
+        image_tokens: (1, tokens, hidden), float32.
 
     Args:
-        encoder: ONNX file (or OpenVINO IR) of a DINOv2 encoder, whatever follows it.
-        connector: Tensors of transformers' AyaVisionMultiModalProjector.
+        source: Encoder and connector.
         precision: How the weights of linear layers are stored.
 
     Raises:
         ModelError: If the file cannot be read or holds no such encoder.
     """
-    try:
-        source = ov.Core().read_model(encoder)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1]
-        raise ModelError(f"'{encoder}' is not a readable vision encoder: {reason}") from error
-    shape = source.input(0).get_partial_shape()
-    source.reshape(ov.PartialShape([1, *list(shape)[1:]]))
-    hidden = _before_final_norm(source, encoder)
-    tokens = _connect(_fold(hidden), connector, precision)
-    result = opset.result(tokens)
-    parameters = source.get_parameters()
-    parameters[0].output(0).get_tensor().set_names({"pixels"})
-    result.output(0).get_tensor().set_names({"image_tokens"})
-    model = ov.Model([result], parameters, "vision")
+    if source.vision_encoder == "efficientnet-lite2":
+        pixels, folded = efficientnet(read_efficientnet(source.vision_file), precision)
+        return _named(_connect(folded, source.connector, precision), [pixels])
+    encoder = _read_onnx(source.vision_file)
+    hidden = _before_final_norm(encoder, source.vision_file)
+    tokens = _connect(_fold(hidden), source.connector, precision)
+    model = _named(tokens, encoder.get_parameters())
     # Folds what an export computes anew for every image and joins what it spells out:
     # the graph then loads in 0.4 s instead of 2.4 s.
     apply_moc_transformations(model, cf=True)
     if precision != "f32":
         _store_weights(model, precision)
     return model
+
+
+def _named(tokens: Any, parameters: list[Any]) -> ov.Model:
+    result = opset.result(tokens)
+    parameters[0].output(0).get_tensor().set_names({"pixels"})
+    result.output(0).get_tensor().set_names({"image_tokens"})
+    return ov.Model([result], parameters, "vision")
+
+
+def _read_onnx(path: Path) -> ov.Model:
+    try:
+        source = ov.Core().read_model(path)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1]
+        raise ModelError(f"'{path}' is not a readable vision encoder: {reason}") from error
+    shape = source.input(0).get_partial_shape()
+    source.reshape(ov.PartialShape([1, *list(shape)[1:]]))
+    return source
 
 
 def _before_final_norm(source: ov.Model, encoder: Path) -> Any:

@@ -1,0 +1,123 @@
+"""EfficientNet-Lite2 as a vision tower that transformers' classes take.
+
+transformers' own EfficientNet has squeeze-and-excitation, which the Lite variants leave out,
+and no class of it gives a sequence of patches; this one does, and is registered so that
+`from_pretrained` finds it once tinymed is imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+from tinymed.models.efficientnet_lite import (
+    FEATURE_SIZE,
+    IMAGE_SIZE_PX,
+    STAGES,
+    STEM_CHANNELS,
+    Array,
+    blocks,
+    folded,
+    layers,
+)
+
+
+class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[misc]  # untyped base
+    """Configuration of the tower; there is one variant."""
+
+    model_type = "efficientnet_lite2"
+
+    def __init__(self, hidden_size: int = FEATURE_SIZE, **others: Any) -> None:
+        self.hidden_size = hidden_size
+        self.image_size = IMAGE_SIZE_PX
+        super().__init__(**others)
+
+
+class EfficientNetLiteModel(PreTrainedModel):
+    """EfficientNet-Lite2 with its batch norms folded in: images to a sequence of patches."""
+
+    config_class = EfficientNetLiteConfig
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: EfficientNetLiteConfig) -> None:
+        super().__init__(config)
+        self.convolutions = nn.ModuleDict(
+            {_key(name): nn.Conv2d(*shape[:2], **shape[2]) for name, shape in _shapes().items()}
+        )
+        self.post_init()
+
+    def forward(self, pixel_values: Tensor, **_others: Any) -> BaseModelOutput:
+        """Shape (batch, 3, 260, 260) to a last hidden state of (batch, 81, 1280)."""
+        x = self._convolve(pixel_values, "_conv_stem")
+        for index, block in enumerate(blocks()):
+            prefix, entered = f"_blocks.{index}.", x
+            if block.expand != 1:
+                x = self._convolve(x, f"{prefix}_expand_conv")
+            x = self._convolve(x, f"{prefix}_depthwise_conv")
+            x = self._convolve(x, f"{prefix}_project_conv", linear=True)
+            if block.is_residual:
+                x = x + entered
+        features = self._convolve(x, "_conv_head").flatten(2).transpose(1, 2)
+        return BaseModelOutput(last_hidden_state=features, hidden_states=(features,))
+
+    def _convolve(self, x: Tensor, name: str, *, linear: bool = False) -> Tensor:
+        convolution = self.convolutions[_key(name)]
+        result: Tensor = convolution(_pad_as_tensorflow(x, convolution))
+        return result if linear else nn.functional.relu6(result)
+
+
+def tower_state(tensors: dict[str, Array]) -> dict[str, Array]:
+    """The tower's state from the published checkpoint's tensors."""
+    state = {}
+    for convolution, norm in layers():
+        weight, bias = folded(tensors, convolution, norm)
+        state[f"convolutions.{_key(convolution)}.weight"] = weight
+        state[f"convolutions.{_key(convolution)}.bias"] = bias
+    return state
+
+
+def _key(name: str) -> str:
+    # A module's name may not hold a dot.
+    return name.replace(".", "_").lstrip("_")
+
+
+def _shapes() -> dict[str, tuple[int, int, dict[str, int]]]:
+    """Channels in and out, kernel, stride and groups of every convolution."""
+    shapes = {"_conv_stem": (3, STEM_CHANNELS, {"kernel_size": 3, "stride": 2})}
+    index = 0
+    for stage in STAGES:
+        for repeat in range(stage.repeats):
+            narrow = stage.channels_in if repeat == 0 else stage.channels_out
+            wide = narrow * stage.expand
+            prefix = f"_blocks.{index}."
+            if stage.expand != 1:
+                shapes[f"{prefix}_expand_conv"] = (narrow, wide, {"kernel_size": 1})
+            shapes[f"{prefix}_depthwise_conv"] = (
+                wide,
+                wide,
+                {
+                    "kernel_size": stage.kernel,
+                    "stride": stage.stride if repeat == 0 else 1,
+                    "groups": wide,
+                },
+            )
+            shapes[f"{prefix}_project_conv"] = (wide, stage.channels_out, {"kernel_size": 1})
+            index += 1
+    shapes["_conv_head"] = (STAGES[-1].channels_out, FEATURE_SIZE, {"kernel_size": 1})
+    return shapes
+
+
+def _pad_as_tensorflow(x: Tensor, convolution: nn.Module) -> Tensor:
+    """Pad so that the output has size / stride cells; an odd pixel goes right and below."""
+    (kernel, _), (stride, _) = convolution.kernel_size, convolution.stride
+    size = x.shape[-1]
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    before = total // 2
+    return nn.functional.pad(x, (before, total - before, before, total - before))
+
+
+AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig, exist_ok=True)
+AutoModel.register(EfficientNetLiteConfig, EfficientNetLiteModel, exist_ok=True)
