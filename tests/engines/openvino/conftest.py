@@ -1,4 +1,4 @@
-"""Fixtures: the tiny model, its prompt, and engines that run it."""
+"""Fixtures: the tiny model, and engines that run it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from tinymed.engines.openvino import OpenVinoEngine, build_openvino
 from tinymed.engines.openvino.layers import Array, Precision
 from tinymed.images.prepare import Preprocessing
-from tinymed.models.prompt import END, IMAGE, TEMPLATE, Prompt, build_prompt
+from tinymed.models.prompt import TEMPLATE, Prompt
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -22,17 +21,6 @@ from tiny_model import SIZE_PX, Load, TinyWeights, tiny_weights
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> TinyWeights:
     return tiny_weights(tmp_path_factory.mktemp("parts"))
-
-
-@pytest.fixture(scope="session")
-def prompt() -> Prompt:
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    control = ["<|im_start|>", END, IMAGE]
-    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in control])
-    return build_prompt(tokenizer)
 
 
 @pytest.fixture(scope="session")
