@@ -17,7 +17,7 @@ from tinymed.cli import show_answer
 def demo(*, as_json: bool) -> None:
     """Answer three questions about a real radiograph.
 
-    Fetches the parts of the model 'nano' if they are not there yet (175 MiB, once). The
+    Fetches the parts of the model 'nano' if they are not there yet (110 MiB, once). The
     radiograph is a chest X-ray of the package 'pydicom-data'; no network is needed for it.
 
     \b
