@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -91,6 +92,15 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def samples_digest(samples: Iterable[Sample]) -> str:
+    """sha256 over what is asked and expected; where the images lie does not matter."""
+    digest = hashlib.sha256()
+    for s in samples:
+        row = [s.id, s.question, s.reference, s.answer_type, s.group]
+        digest.update((json.dumps(row, ensure_ascii=False) + "\n").encode())
+    return digest.hexdigest()
 
 
 def read_predictions(path: Path) -> list[Prediction]:

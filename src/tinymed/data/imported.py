@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tinymed.jsonl import write_samples
+from tinymed.jsonl import samples_digest, write_samples
 from tinymed.records import Sample
+from tinymed.runs import write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,7 @@ def write_imported(imported: ImportedSet, folder: Path) -> dict[str, object]:
         write_samples(path, samples)
         splits[split] = {
             "file": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": samples_digest(samples),
             "num_samples": len(samples),
             "num_open": sum(sample.answer_type == "open" for sample in samples),
             "num_closed": sum(sample.answer_type == "closed" for sample in samples),
@@ -46,7 +45,5 @@ def write_imported(imported: ImportedSet, folder: Path) -> dict[str, object]:
         "splits": splits,
         "remarks": dict(imported.remarks),
     }
-    partial = folder / "manifest.json.partial"
-    partial.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / "manifest.json")
+    write_json(folder / "manifest.json", manifest)
     return manifest

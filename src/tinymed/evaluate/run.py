@@ -18,15 +18,13 @@ from tinymed.evaluate.run_folder import (
     PredictionLog,
     open_run_folder,
     prediction_line,
-    sha256_of,
-    write_json,
-    write_text,
 )
 from tinymed.evaluate.score import cluster, score
 from tinymed.images.intake import read_image
 from tinymed.images.prepare import prepare
-from tinymed.jsonl import read_predictions, read_samples
+from tinymed.jsonl import read_predictions, read_samples, samples_digest
 from tinymed.records import Prediction, Sample
+from tinymed.runs import write_bytes, write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +108,9 @@ def _samples(settings: RunSettings) -> list[Sample]:
 def _identity(engine: Engine, settings: RunSettings) -> dict[str, Any]:
     """What makes this run this run; file names without folders, so that a copy goes on too."""
     train = settings.train
-    samples_digest = sha256_of(settings.samples)
-    train_digest = None if train is None else sha256_of(train)
-    if samples_digest == train_digest:
+    digest = samples_digest(read_samples(settings.samples))
+    train_digest = None if train is None else samples_digest(read_samples(train))
+    if digest == train_digest:
         raise DataError("The train samples are the very samples to evaluate; name the train split.")
     return {
         "command": "evaluate run",
@@ -121,7 +119,7 @@ def _identity(engine: Engine, settings: RunSettings) -> dict[str, Any]:
         "weights_sha256": engine.weights_digest,
         "prompt_template": engine.prompt_template,
         "samples": settings.samples.name,
-        "samples_sha256": samples_digest,
+        "samples_sha256": digest,
         "train": None if train is None else train.name,
         "train_sha256": train_digest,
         "limit": settings.limit,
@@ -204,5 +202,5 @@ def _ask(
 
 def _keep(folder: Path, predictions: Sequence[Prediction]) -> list[Prediction]:
     path = predictions_file(folder, "question-only")
-    write_text(path, "".join(map(prediction_line, predictions)))
+    write_bytes(path, "".join(map(prediction_line, predictions)).encode())
     return list(predictions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,37 +11,10 @@ from typing import Any, Self
 
 from tinymed.errors import DataError
 from tinymed.records import Prediction
+from tinymed.runs import write_json
 
 RUN_FILE = "run.json"
 SCORES_FILE = "scores.json"
-
-
-def sha256_of(path: Path) -> str:
-    """The file's sha256 in hexadecimal.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"Cannot read '{path}': {error.strerror}.") from error
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write an object, whole or not at all, and see it on the disk before going on."""
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text, whole or not at all, and see it on the disk before going on."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def open_run_folder(folder: Path, identity: Mapping[str, Any]) -> None:

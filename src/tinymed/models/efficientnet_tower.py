@@ -25,7 +25,7 @@ from tinymed.models.efficientnet_lite import (
 )
 
 
-class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[misc]  # untyped base
+class EfficientNetLiteConfig(PretrainedConfig):
     """Configuration of the tower; there is one variant."""
 
     model_type = "efficientnet_lite2"
@@ -45,7 +45,7 @@ class EfficientNetLiteModel(PreTrainedModel):
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__(config)
         self.convolutions = nn.ModuleDict(
-            {_key(name): nn.Conv2d(*shape[:2], **shape[2]) for name, shape in _shapes().items()}
+            {_key(name): convolution for name, convolution in _convolutions().items()}
         )
         self.post_init()
 
@@ -65,7 +65,9 @@ class EfficientNetLiteModel(PreTrainedModel):
 
     def _convolve(self, x: Tensor, name: str, *, linear: bool = False) -> Tensor:
         convolution = self.convolutions[_key(name)]
-        result: Tensor = convolution(_pad_as_tensorflow(x, convolution))
+        assert isinstance(convolution, nn.Conv2d)
+        kernel, stride = convolution.kernel_size[0], convolution.stride[0]
+        result: Tensor = convolution(_pad_as_tensorflow(x, kernel, stride))
         return result if linear else nn.functional.relu6(result)
 
 
@@ -84,35 +86,29 @@ def _key(name: str) -> str:
     return name.replace(".", "_").lstrip("_")
 
 
-def _shapes() -> dict[str, tuple[int, int, dict[str, int]]]:
-    """Channels in and out, kernel, stride and groups of every convolution."""
-    shapes = {"_conv_stem": (3, STEM_CHANNELS, {"kernel_size": 3, "stride": 2})}
+def _convolutions() -> dict[str, nn.Conv2d]:
+    """Every convolution by the published names, unpadded."""
+    made = {"_conv_stem": nn.Conv2d(3, STEM_CHANNELS, kernel_size=3, stride=2)}
     index = 0
     for stage in STAGES:
         for repeat in range(stage.repeats):
             narrow = stage.channels_in if repeat == 0 else stage.channels_out
             wide = narrow * stage.expand
+            stride = stage.stride if repeat == 0 else 1
             prefix = f"_blocks.{index}."
             if stage.expand != 1:
-                shapes[f"{prefix}_expand_conv"] = (narrow, wide, {"kernel_size": 1})
-            shapes[f"{prefix}_depthwise_conv"] = (
-                wide,
-                wide,
-                {
-                    "kernel_size": stage.kernel,
-                    "stride": stage.stride if repeat == 0 else 1,
-                    "groups": wide,
-                },
+                made[f"{prefix}_expand_conv"] = nn.Conv2d(narrow, wide, kernel_size=1)
+            made[f"{prefix}_depthwise_conv"] = nn.Conv2d(
+                wide, wide, kernel_size=stage.kernel, stride=stride, groups=wide
             )
-            shapes[f"{prefix}_project_conv"] = (wide, stage.channels_out, {"kernel_size": 1})
+            made[f"{prefix}_project_conv"] = nn.Conv2d(wide, stage.channels_out, kernel_size=1)
             index += 1
-    shapes["_conv_head"] = (STAGES[-1].channels_out, FEATURE_SIZE, {"kernel_size": 1})
-    return shapes
+    made["_conv_head"] = nn.Conv2d(STAGES[-1].channels_out, FEATURE_SIZE, kernel_size=1)
+    return made
 
 
-def _pad_as_tensorflow(x: Tensor, convolution: nn.Module) -> Tensor:
+def _pad_as_tensorflow(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Pad so that the output has size / stride cells; an odd pixel goes right and below."""
-    (kernel, _), (stride, _) = convolution.kernel_size, convolution.stride
     size = x.shape[-1]
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     before = total // 2

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from tinymed.config import resolved
 from tinymed.errors import ConfigError, DataError
-from tinymed.jsonl import read_samples
+from tinymed.jsonl import read_samples, samples_digest
 from tinymed.models.language_gguf import language_config, language_tensors, open_gguf
 from tinymed.models.manifest import Manifest, write_manifest
 from tinymed.models.prompt import Prompt, build_prompt
@@ -170,8 +170,8 @@ def _facts(config: TrainConfig, parts: Parts, encoder: VisionEncoder) -> dict[st
             for key, value in resolved(config).items()
             if key not in ("threads", "device", "checkpoint_steps")
         },
-        "samples": {str(path): sha256_of(path) for path in config.samples},
-        "validation": sha256_of(config.validation),
+        "samples": {str(path): samples_digest(read_samples(path)) for path in config.samples},
+        "validation": samples_digest(read_samples(config.validation)),
         "language_model": parts.manifest.part("language_model").sha256,
         "vision_encoder": encoder.digest,
         "environment": environment("torch", "transformers"),

@@ -42,8 +42,6 @@ class _ReadImage:
 class OpenVinoEngine:
     """Answers from a build; fulfils the Engine protocol. Calls take turns across threads."""
 
-    name = "openvino"
-
     def __init__(
         self,
         folder: Path,
@@ -68,6 +66,7 @@ class OpenVinoEngine:
             ModelError: If the build is missing or damaged.
         """
         build = read_build(folder)
+        self.name = "openvino" if build.precision == "int8" else f"openvino-{build.precision}"
         self.model = model
         self.preprocessing = preprocessing
         self.prompt_template = prompt_template
