@@ -45,8 +45,10 @@ def table(title: str, report: dict[str, Any]) -> str:
     shown = [condition for condition in CONDITIONS if condition in scores]
     run = report["run"]
     lines = [
-        f"**{title}**: {report['num_samples']} questions, sha256 `{run['samples_sha256'][:12]}`, "
-        f"weights `{run['weights_sha256'][:12]}`",
+        (
+            f"**{title}**: {report['num_samples']} questions, sha256 `{run['samples_sha256'][:12]}`, "
+            f"weights `{run['weights_sha256'][:12]}`"
+        ),
         "",
         "| | n | " + " | ".join(CONDITIONS[condition] for condition in shown) + " |",
         "|---|---|" + "---|" * len(shown),
