@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinymed.errors import DataError
-from tinymed.records import AnswerType
+from tinymed.records import AnswerType, Sample
 
 ANSWER_TYPES: dict[str, AnswerType] = {"OPEN": "open", "CLOSED": "closed"}
 
@@ -60,3 +60,25 @@ def answer_type_of(row: dict[str, Any], *, where: str, remarks: Counter[str]) ->
     if cleaned != written:
         remarks[f"answer_type written {written!r}"] += 1
     return ANSWER_TYPES[cleaned]
+
+
+def sample_of(
+    row: dict[str, Any], image: Path, *, where: str, split: str, remarks: Counter[str]
+) -> Sample:
+    """The fields that every VQA set has: id, question, answer, answer type, image.
+
+    Raises:
+        DataError: If a field or the image is missing, or a field is not as expected.
+    """
+    if not image.is_file():
+        raise DataError(f"{where}: no image '{image}'.")
+    reference = text_of(row, "answer", where=where, remarks=remarks)
+    if not reference:
+        remarks[f"{split}: answer is empty (kept; training leaves it out)"] += 1
+    return Sample(
+        id=str(row["qid"]),
+        question=text_of(row, "question", where=where, remarks=remarks),
+        reference=reference,
+        answer_type=answer_type_of(row, where=where, remarks=remarks),
+        image=image.resolve(),
+    )

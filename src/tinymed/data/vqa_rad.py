@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tinymed.data.imported import ImportedSet
-from tinymed.data.rows import answer_type_of, read_rows, text_of
-from tinymed.errors import DataError
+from tinymed.data.rows import read_rows, sample_of, text_of
 from tinymed.records import Sample
 
 OFFICIAL_FILE = "VQA_RAD Dataset Public.json"
@@ -54,17 +54,8 @@ def _sample(row: dict[str, Any], folder: Path, split: str, remarks: Counter[str]
     where = f"VQA-RAD {split}, question {row.get('qid')!r}"
     image_name = text_of(row, "image_name", where=where, remarks=remarks)
     image = folder / "images" / image_name
-    if not image.is_file():
-        raise DataError(f"{where}: no image '{image}'.")
-    reference = text_of(row, "answer", where=where, remarks=remarks)
-    if not reference:
-        remarks[f"{split}: answer is empty (kept; training leaves it out)"] += 1
-    return Sample(
-        id=str(row["qid"]),
-        question=text_of(row, "question", where=where, remarks=remarks),
-        reference=reference,
-        answer_type=answer_type_of(row, where=where, remarks=remarks),
-        image=image.resolve(),
+    return replace(
+        sample_of(row, image, where=where, split=split, remarks=remarks),
         group=image_name,
         body_part=row.get("image_organ"),
         question_type=row.get("question_type"),
