@@ -46,8 +46,8 @@ def table(title: str, report: dict[str, Any]) -> str:
     run = report["run"]
     lines = [
         (
-            f"**{title}**: {report['num_samples']} questions, sha256 `{run['samples_sha256'][:12]}`, "
-            f"weights `{run['weights_sha256'][:12]}`"
+            f"**{title}**: {report['num_samples']} questions, "
+            f"sha256 `{run['samples_sha256'][:12]}`, weights `{run['weights_sha256'][:12]}`"
         ),
         "",
         "| | n | " + " | ".join(CONDITIONS[condition] for condition in shown) + " |",

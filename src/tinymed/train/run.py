@@ -68,7 +68,6 @@ def train(
     device = choose_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
     encoder = encoder or FrozenEncoder(config.vision_encoder, parts.vision_file)
     samples = read_training_samples(config)
     validation = [sample for sample in read_samples(config.validation) if sample.reference]
@@ -78,6 +77,8 @@ def train(
     reader = open_gguf(parts.language_gguf)
     language = language_config(reader)
     prompt = build_prompt(tokenizer_from_gguf(reader))
+    # Here, not earlier: where the trained weights begin does not depend on the encoder.
+    torch.manual_seed(config.seed)
     model = build_trainable(
         language_tensors(reader, language),
         language,
