@@ -104,7 +104,9 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
 def test_an_interrupt_ends_quietly_with_130(wheel: Wheel, cache: Path) -> None:
     program = (
-        "import sys, time, click, tinymed.cli as cli\n"
+        "import signal, sys, time, click, tinymed.cli as cli\n"
+        # A shell that starts the tests in the background has told them to ignore Ctrl-C.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "@click.command()\n"
         "def wait():\n    print('ready', flush=True); time.sleep(60)\n"
         "cli.tinymed.add_command(wait)\n"

