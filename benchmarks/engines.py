@@ -145,7 +145,7 @@ def _openvino(options: argparse.Namespace) -> Callable[[], Times]:
     import numpy as np
 
     from tinymed.engines.openvino import OpenVinoEngine
-    from tinymed.images.prepare import Preprocessing
+    from tinymed.models.catalog import find_model
     from tinymed.models.language_gguf import open_gguf
     from tinymed.models.prompt import TEMPLATE, build_prompt
     from tinymed.models.tokenizer import tokenizer_from_gguf
@@ -155,7 +155,7 @@ def _openvino(options: argparse.Namespace) -> Callable[[], Times]:
         model="nano",
         prompt=build_prompt(tokenizer_from_gguf(open_gguf(options.gguf))),
         prompt_template=TEMPLATE,
-        preprocessing=Preprocessing(),
+        preprocessing=find_model("nano").preprocessing,
         threads=options.threads,
     )
     size = engine.preprocessing.size_px
