@@ -175,7 +175,7 @@ class Trainer:
             for name, parameter in named.items():
                 parameter.copy_(checkpoint.tensors[name])
                 optimizer.state[parameter] = {
-                    "step": torch.tensor(float(checkpoint.step)),
+                    "step": torch.tensor(float(checkpoint.step), device=self.device),
                     "exp_avg": checkpoint.moments[f"{name}.exp_avg"].to(self.device),
                     "exp_avg_sq": checkpoint.moments[f"{name}.exp_avg_sq"].to(self.device),
                 }
