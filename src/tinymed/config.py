@@ -30,7 +30,7 @@ def load_recipe(path: Path, kind: type[T], *, table: str, overrides: Sequence[st
     try:
         recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"No recipe '{path}'.") from error
+        raise ConfigError(f"No recipe '{path}'. The shipped ones are in 'recipes'.") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"The recipe '{path}' is not TOML: {error}.") from error
     for override in overrides:

@@ -83,7 +83,10 @@ def read_manifest(path: Path) -> Manifest:
             folder=path.parent,
         )
     except FileNotFoundError as error:
-        raise ModelError(f"No manifest at '{path}'.") from error
+        raise ModelError(
+            f"No model in '{path.parent}': it holds no {path.name}. Name a shipped model, or a "
+            "folder `model` that 'tinymed train' wrote."
+        ) from error
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"The manifest '{path}' is damaged: {error!r}.") from error
 
