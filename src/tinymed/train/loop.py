@@ -63,11 +63,16 @@ class Trainer:
         _keep_lines_before(self.folder / "metrics.jsonl", start)
         for parameter in named.values():
             parameter.requires_grad = True
-        bar = tqdm(plan, initial=0, desc="training", unit="step", smoothing=0.05)
+        bar = tqdm(
+            plan[start:],
+            initial=start,
+            total=len(plan),
+            desc="training",
+            unit="step",
+            smoothing=0.05,
+        )
         began = time.monotonic()
-        for step, (epoch, batch) in enumerate(bar):
-            if step < start:
-                continue
+        for step, (epoch, batch) in enumerate(bar, start=start):
             loss, num_tokens = self._step(batch, epoch, step, len(plan), optimizer)
             bar.set_postfix(epoch=epoch + 1, loss=f"{loss:.3f}")
             self._log(
