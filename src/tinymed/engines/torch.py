@@ -5,25 +5,18 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from tinymed.engines.greedy import Choice, answer_greedily
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels
-from tinymed.engines.stream import TextStream
 from tinymed.images.prepare import Preprocessing
 from tinymed.models.checkpoint import assemble
 from tinymed.models.prompt import TEMPLATE, Prompt
 from tinymed.models.weights import ModelWeights
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ReadImage:
-    cache: DynamicCache
-    num_tokens: int
 
 
 class TorchEngine:
@@ -59,7 +52,7 @@ class TorchEngine:
         cache = DynamicCache()
         self._step(embeds, cache)
         return EncodedImage(
-            state=_ReadImage(cache=cache, num_tokens=embeds.shape[1]),
+            state=cache,
             num_image_tokens=tokens.shape[1],
             encode_ms=1000 * (encoded - start),
             prefill_ms=1000 * (time.perf_counter() - encoded),
@@ -76,30 +69,24 @@ class TorchEngine:
         keep_logits: bool = False,
     ) -> Answer:
         """Answer one question; `on_text` receives each new piece of text as it is decoded."""
-        stream = TextStream(self._prompt.decode, on_text)
         asked = self._prompt.question_ids(question)
-        start = time.perf_counter()
-        cache = copy.deepcopy(image.state.cache)
-        logits = self._step(self._embed(asked), cache)
-        first_logits = logits.numpy().copy() if keep_logits else None
-        token, log_probability = _greedy(logits)
-        first = time.perf_counter()
-        ids: list[int] = []
-        while token != self._prompt.end_id:
-            ids.append(token)
-            stream.push(ids)
-            if len(ids) == max_new_tokens:
-                break
-            token, more = _greedy(self._step(self._embed([token]), cache))
-            log_probability += more
-        return Answer(
-            text=stream.finish(ids),
-            confidence=float(np.exp(log_probability)),
-            num_tokens=len(ids) + (token == self._prompt.end_id),
-            prefill_ms=1000 * (first - start),
-            decode_ms=1000 * (time.perf_counter() - first),
-            first_token_logits=first_logits,
+        kept: list[Tensor] = []
+        cache: list[DynamicCache] = []
+
+        def first() -> Choice:
+            cache.append(copy.deepcopy(image.state))
+            logits = self._step(self._embed(asked), cache[0])
+            if keep_logits:
+                kept.append(logits)
+            return _greedy(logits)
+
+        def following(token: int, _num_decoded: int) -> Choice:
+            return _greedy(self._step(self._embed([token]), cache[0]))
+
+        answer = answer_greedily(
+            first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
         )
+        return replace(answer, first_token_logits=kept[0].numpy().copy() if keep_logits else None)
 
     def _embed(self, ids: Sequence[int]) -> Tensor:
         embedded: Tensor = self._model.get_input_embeddings()(torch.tensor([list(ids)]))
@@ -114,7 +101,7 @@ class TorchEngine:
         return logits
 
 
-def _greedy(logits: Tensor) -> tuple[int, float]:
+def _greedy(logits: Tensor) -> Choice:
     """The likeliest token and the logarithm of its probability."""
     token = int(logits.argmax())
     return token, float(torch.log_softmax(logits.double(), dim=-1)[token])

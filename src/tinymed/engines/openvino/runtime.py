@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
+from tinymed.engines.greedy import Choice, answer_greedily
 from tinymed.engines.openvino.build import EMBEDDING, read_build
 from tinymed.engines.openvino.layers import Precision
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels
-from tinymed.engines.stream import TextStream
 from tinymed.errors import ConfigError, ModelError
 from tinymed.images.prepare import Preprocessing
 from tinymed.models.prompt import Prompt
@@ -113,36 +113,27 @@ class OpenVinoEngine:
         Raises:
             UserError: If the question or `max_new_tokens` does not fit the model.
         """
-        stream = TextStream(self._prompt.decode, on_text)
-        ids: list[int] = []
+        kept: list[Logits] = []
         with self._lock:
             asked = self._prompt.question_ids(question)
             position = image.state.num_tokens + len(asked)
             self._check_room(position, max_new_tokens)
-            start = time.perf_counter()
-            for state, saved in zip(self._states, image.state.cache, strict=True):
-                state.state = saved
-            logits = self._step(self._embed(asked), image.state.num_tokens)
-            first_logits = logits.copy() if keep_logits else None
-            token, log_probability = _greedy(logits)
-            first = time.perf_counter()
-            while token != self._prompt.end_id:
-                ids.append(token)
-                stream.push(ids)
-                if len(ids) == max_new_tokens:
-                    break
-                token, more = _greedy(self._step(self._embed([token]), position))
-                log_probability += more
-                position += 1
-            end = time.perf_counter()
-        return Answer(
-            text=stream.finish(ids),
-            confidence=float(np.exp(log_probability)),
-            num_tokens=len(ids) + (token == self._prompt.end_id),
-            prefill_ms=1000 * (first - start),
-            decode_ms=1000 * (end - first),
-            first_token_logits=first_logits,
-        )
+
+            def first() -> Choice:
+                for state, saved in zip(self._states, image.state.cache, strict=True):
+                    state.state = saved
+                logits = self._step(self._embed(asked), image.state.num_tokens)
+                if keep_logits:
+                    kept.append(logits.copy())
+                return _greedy(logits)
+
+            def following(token: int, num_decoded: int) -> Choice:
+                return _greedy(self._step(self._embed([token]), position + num_decoded))
+
+            answer = answer_greedily(
+                first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
+            )
+        return replace(answer, first_token_logits=kept[0] if keep_logits else None)
 
     def _embed(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
         rows = np.asarray(ids, dtype=np.int64)
@@ -195,7 +186,7 @@ def _infer(request: Any, inputs: dict[str, Any]) -> npt.NDArray[np.float32]:
     return values
 
 
-def _greedy(logits: Logits) -> tuple[int, float]:
+def _greedy(logits: Logits) -> Choice:
     """The likeliest token and the logarithm of its probability."""
     token = int(np.argmax(logits))
     shifted = logits.astype(np.float64) - float(logits[token])
