@@ -17,7 +17,8 @@ from PIL import Image
 from scripted_engine import ScriptedEngine
 
 from tinymed.errors import DataError, ImageError
-from tinymed.evaluate.report import report_json, report_text
+from tinymed.evaluate.report.report import report_json
+from tinymed.evaluate.report.text import report_text
 from tinymed.evaluate.run import RunSettings, run_evaluation
 from tinymed.jsonl import read_predictions, write_samples
 from tinymed.records import NOTICE, Sample

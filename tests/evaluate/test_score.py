@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tinymed.errors import DataError
-from tinymed.evaluate.metrics import METRICS
+from tinymed.evaluate.metrics.table import METRICS
 from tinymed.evaluate.score import cluster, read_candidates, score
 from tinymed.records import AnswerType, Prediction, Sample
 

@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 
 from tinymed.errors import DataError
-from tinymed.evaluate.words import normalized_words
+from tinymed.evaluate.metrics.words import normalized_words
 from tinymed.images.medical_image import MedicalImage
 from tinymed.records import Prediction, Sample
 

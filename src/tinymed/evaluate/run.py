@@ -12,7 +12,7 @@ from tinymed.engines.protocol import EncodedImage, Engine
 from tinymed.errors import DataError
 from tinymed.evaluate.controls import black_image, question_only, shuffled_images
 from tinymed.evaluate.progress import Progress
-from tinymed.evaluate.report import Report, report_json
+from tinymed.evaluate.report.report import Report, report_json
 from tinymed.evaluate.run_folder import (
     SCORES_FILE,
     PredictionLog,

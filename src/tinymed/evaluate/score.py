@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tinymed.errors import DataError
 from tinymed.evaluate.intervals import bootstrap_interval
-from tinymed.evaluate.metrics import METRICS, Metric, candidate_metric
+from tinymed.evaluate.metrics.table import METRICS, Metric, candidate_metric
 from tinymed.evaluate.pairing import Pair, pair
 from tinymed.records import Prediction, Sample, Score
 

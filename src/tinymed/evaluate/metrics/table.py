@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tinymed.evaluate import honest, published
+from tinymed.evaluate.metrics import honest, published
 from tinymed.evaluate.pairing import Pair
 
 Subset = Literal["all", "open", "closed"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tinymed.evaluate.normalize import normalize
+from tinymed.evaluate.metrics.normalize import normalize
 
 
 def _counts(text: str) -> Counter[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from tinymed.evaluate.words import find_words, normalized_words
+from tinymed.evaluate.metrics.words import find_words, normalized_words
 
 _SPEAKER = re.compile(
     r"^\W*(?:(?:(?:human|user|assistant|answer|response)\s*:|(?:the )?answer is\b)\W*)+",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tinymed.evaluate.verdict import is_refusal, named, options, yes_or_no
-from tinymed.evaluate.words import normalized_words
+from tinymed.evaluate.metrics.verdict import is_refusal, named, options, yes_or_no
+from tinymed.evaluate.metrics.words import normalized_words
 
 _BOTH = ("both",)
 

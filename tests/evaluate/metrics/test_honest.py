@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tinymed.evaluate.honest import (
+from tinymed.evaluate.metrics.honest import (
     closed_accuracy,
     open_exact_match,
     open_recall,
     open_token_f1,
 )
-from tinymed.evaluate.published import llava_med_closed_published, tinyllava_med_closed
-from tinymed.evaluate.verdict import is_refusal, options, yes_or_no
-from tinymed.evaluate.words import normalized_words
+from tinymed.evaluate.metrics.published import llava_med_closed_published, tinyllava_med_closed
+from tinymed.evaluate.metrics.verdict import is_refusal, options, yes_or_no
+from tinymed.evaluate.metrics.words import normalized_words
 
 
 @pytest.mark.parametrize("reference", ["yes", "no"])

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tinymed.evaluate import published
-from tinymed.evaluate.normalize import normalize
+from tinymed.evaluate.metrics import published
+from tinymed.evaluate.metrics.normalize import normalize
 from tinymed.evaluate.score import read_candidates, score
 from tinymed.records import Prediction, Sample
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 DATA = Path(os.environ.get("TINYMED_DATA", REPOSITORY.parent / "shared" / "data"))
 CASES = DATA.parent / "scorer-cases"
 EDGES: dict[str, Any] = json.loads(

@@ -1,0 +1,23 @@
+"""tinymed evaluate: ask a model a whole data set, and score answers."""
+
+from __future__ import annotations
+
+import click
+
+from tinymed.cli.evaluate.options import CONTEXT
+from tinymed.cli.evaluate.run import run
+from tinymed.cli.evaluate.score import score
+
+
+@click.group(context_settings=CONTEXT)
+def evaluate() -> None:
+    """Measure how well a model answers, next to what it must beat.
+
+    \b
+    Example:
+        tinymed evaluate run nano --samples test.jsonl --train train.jsonl --out runs/nano
+    """
+
+
+for _command in (run, score):
+    evaluate.add_command(_command)

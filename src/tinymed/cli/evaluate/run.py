@@ -1,0 +1,61 @@
+"""tinymed evaluate run: ask a model a whole data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from tinymed.cli.evaluate.options import CONTEXT, FILE
+from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("model")
+@click.option("--samples", type=FILE, required=True, help="Questions with references.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
+@click.option("--train", type=FILE, help="Train samples, for the question-only control.")
+@click.option(
+    "--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many samples.")
+@click.option(
+    "--no-controls",
+    is_flag=True,
+    help="Do not ask again with the image blanked and with images shuffled.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Processor cores to use.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def run(  # noqa: PLR0913 - one parameter an option
+    model: str,
+    *,
+    samples: Path,
+    out: Path,
+    train: Path | None,
+    engine: str,
+    limit: int | None,
+    no_controls: bool,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Ask MODEL every question, score the answers, and do the same for the controls.
+
+    The controls answer from the question alone, about a black image, and about another
+    patient's image: a model that does not beat them does not look. A run that was stopped
+    goes on where it was when started again with the same options.
+
+    \b
+    Example:
+        tinymed evaluate run nano --samples test.jsonl --train train.jsonl --out runs/nano
+    """
+    from tinymed.engines.choose import open_engine
+    from tinymed.evaluate.report.report import report_json
+    from tinymed.evaluate.report.text import report_text
+    from tinymed.evaluate.run import RunSettings, run_evaluation
+
+    settings = RunSettings(
+        samples=samples, out=out, train=train, limit=limit, controls=not no_controls
+    )
+    report = run_evaluation(open_engine(model, engine=engine, threads=threads), settings)
+    click.echo(json.dumps(report_json(report)) if as_json else report_text(report))

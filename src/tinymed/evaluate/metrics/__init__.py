@@ -1,0 +1,1 @@
+"""One answer against one reference: published metrics, and honest ones."""
