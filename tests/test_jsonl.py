@@ -28,6 +28,7 @@ def test_samples_read_back_as_written(tmp_path: Path) -> None:
         image=tmp_path / "images" / "a.png",
         group="a",
         modality="CT",
+        context="Figure 1: a mass.",
     )
     write_samples(tmp_path / "s.jsonl", [sample])
     assert read_samples(tmp_path / "s.jsonl") == [sample]
@@ -35,8 +36,10 @@ def test_samples_read_back_as_written(tmp_path: Path) -> None:
 
 
 def test_numbers_become_text_and_unknown_fields_are_allowed(tmp_path: Path) -> None:
-    [sample] = read_samples(_write(tmp_path / "s.jsonl", {**ROW, "id": 5, "reference": 3, "x": 1}))
-    assert (sample.id, sample.reference) == ("5", "3")
+    row = {**ROW, "id": 5, "reference": 3, "group": 0.5, "image": None, "modality": "", "x": 1}
+    [sample] = read_samples(_write(tmp_path / "s.jsonl", row))
+    assert (sample.id, sample.reference, sample.group) == ("5", "3", "0.5")
+    assert (sample.image, sample.modality) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,7 @@ def test_numbers_become_text_and_unknown_fields_are_allowed(tmp_path: Path) -> N
         (({"id": "1"},), "line 1 has no 'question'"),
         ((ROW, ROW), "line 2 repeats the id '1'"),
         (({**ROW, "question": ["q"]},), "'question' is not text"),
+        (({**ROW, "modality": ["CT"]},), "'modality' is not text"),
         (("",), "holds no samples"),
     ],
 )
@@ -66,3 +70,11 @@ def test_predictions_need_an_id_and_a_text(tmp_path: Path) -> None:
     assert read_predictions(path) == [Prediction(id="1", text="yes", confidence=0.5)]
     with pytest.raises(DataError, match="line 1 needs an 'id' and a 'text'"):
         read_predictions(_write(tmp_path / "p.jsonl", {"id": 1}))
+
+
+@pytest.mark.parametrize("confidence", ["high", 1.01, -0.1, True, float("nan")])
+def test_a_confidence_is_a_fraction(tmp_path: Path, confidence: object) -> None:
+    with pytest.raises(DataError, match="line 1: 'confidence' is"):
+        read_predictions(
+            _write(tmp_path / "p.jsonl", {"id": 1, "text": "yes", "confidence": confidence})
+        )

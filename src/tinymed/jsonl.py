@@ -14,6 +14,7 @@ from tinymed.errors import DataError
 from tinymed.records import Prediction, Sample
 
 REQUIRED = ("id", "question", "reference", "answer_type")
+_OPTIONAL_TEXT = ("image", "group", "modality", "body_part", "question_type", "context")
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -62,15 +63,18 @@ def _sample(row: dict[str, Any], *, where: str, folder: Path) -> Sample:
     for name in REQUIRED:
         if name not in values:
             raise DataError(f"{where} has no '{name}'.")
-        if isinstance(values[name], int | float):
+    for name in (*REQUIRED, *_OPTIONAL_TEXT):
+        if isinstance(values.get(name), int | float):
             values[name] = str(values[name])
-        if not isinstance(values[name], str):
+        if name not in REQUIRED and not values.get(name):
+            values.pop(name, None)
+        elif not isinstance(values[name], str):
             raise DataError(f"{where}: '{name}' is not text.")
     if values["answer_type"] not in ("open", "closed"):
         raise DataError(
             f"{where}: 'answer_type' is '{values['answer_type']}'; write 'open' or 'closed'."
         )
-    if values.get("image"):
+    if "image" in values:
         values["image"] = Path(os.path.normpath(folder / values["image"]))
     known = {field.name for field in fields(Sample)}
     return Sample(**{name: value for name, value in values.items() if name in known})
@@ -111,9 +115,17 @@ def read_predictions(path: Path) -> list[Prediction]:
     """
     predictions = []
     for number, row in read_lines(path):
-        if "id" not in row or not isinstance(row.get("text"), str):
+        if not isinstance(row.get("id"), str | int | float) or not isinstance(row.get("text"), str):
             raise DataError(f"'{path}' line {number} needs an 'id' and a 'text'.")
-        predictions.append(
-            Prediction(id=str(row["id"]), text=row["text"], confidence=row.get("confidence"))
-        )
+        confidence = row.get("confidence")
+        if confidence is not None and not _is_fraction(confidence):
+            raise DataError(
+                f"'{path}' line {number}: 'confidence' is {confidence!r}; "
+                "write a number from 0 to 1, or leave it out."
+            )
+        predictions.append(Prediction(id=str(row["id"]), text=row["text"], confidence=confidence))
     return predictions
+
+
+def _is_fraction(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

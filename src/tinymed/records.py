@@ -32,6 +32,8 @@ class Sample:
     modality: str | None = None
     body_part: str | None = None
     question_type: str | None = None
+    context: str | None = None
+    """What a judge may read and the model never sees, such as a figure's caption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ FILES = (
     "predictions-shuffled.jsonl",
     "predictions-question-only.jsonl",
     "run.json",
+    "samples.jsonl",
     "scores.json",
 )
 
@@ -134,7 +135,7 @@ def test_the_table_says_what_was_measured_and_what_it_is_not_for(
 ) -> None:
     text = report_text(run_evaluation(ScriptedEngine(journal), only(settings, limit=4)))
     for words in (
-        "question-only",
+        "question only",
         "image blanked",
         "images shuffled",
         "unparsed",

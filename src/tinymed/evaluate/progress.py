@@ -13,22 +13,21 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts questions: a bar on a terminal, a plain line every ten seconds elsewhere."""
+    """Counts what is done: a bar on a terminal, a plain line every ten seconds elsewhere."""
 
-    def __init__(self, label: str, *, total: int, done: int) -> None:
+    def __init__(self, label: str, *, total: int, done: int = 0, unit: str = "question") -> None:
         """Start at `done` of `total`; what was done before does not count as speed."""
         self._label = label
+        self._unit = unit
         self._total = total
         self._start = self._done = done
         self._started = self._last_line = time.monotonic()
         self._bar: tqdm[Never] | None = None
         if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=total, initial=done, desc=label, unit="question", file=sys.stderr
-            )
+            self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, file=sys.stderr)
 
     def step(self, count: int = 1) -> None:
-        """Say that `count` more questions are answered."""
+        """Say that `count` more are done."""
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
@@ -43,7 +42,7 @@ class Progress:
     def _line(self, now: float) -> str:
         seconds_each = (now - self._started) / max(1, self._done - self._start)
         left = tqdm.format_interval(seconds_each * (self._total - self._done))
-        return f"{self._label}: {self._done} of {self._total} questions, {left} left"
+        return f"{self._label}: {self._done} of {self._total} {self._unit}s, {left} left"
 
     def __enter__(self) -> Self:
         """Be closed at the end of a `with` block."""

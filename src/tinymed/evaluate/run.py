@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tinymed
-from tinymed.engines.protocol import EncodedImage, Engine
+from tinymed.engines.protocol import Engine
 from tinymed.errors import DataError
+from tinymed.evaluate.asking import Encode, ask_all, one_image, own_images
 from tinymed.evaluate.controls import black_image, question_only, shuffled_images
-from tinymed.evaluate.progress import Progress
 from tinymed.evaluate.report.report import Report, report_json
 from tinymed.evaluate.run_folder import (
+    SAMPLES_FILE,
     SCORES_FILE,
-    PredictionLog,
     open_run_folder,
     prediction_line,
+    predictions_file,
 )
 from tinymed.evaluate.score import cluster, score
-from tinymed.images.intake import read_image
-from tinymed.images.prepare import prepare
-from tinymed.jsonl import read_predictions, read_samples, samples_digest
+from tinymed.jsonl import read_samples, samples_digest, write_samples
 from tinymed.records import Prediction, Sample
 from tinymed.runs import write_bytes, write_json
 
@@ -47,10 +46,6 @@ class RunSettings:
     """Of the shuffle and the bootstrap; the answers are greedy and need none."""
 
 
-Encode = Callable[[Path], EncodedImage]
-"""Encodes what stands in for an image under one condition."""
-
-
 def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
     """Ask, score, write the run folder and give back what it holds.
 
@@ -65,9 +60,21 @@ def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
     samples = _samples(settings)
     identity = _identity(engine, settings)
     open_run_folder(settings.out, identity)
+    write_samples(settings.out / SAMPLES_FILE, samples)
     predictions: dict[str, list[Prediction]] = {}
     notes: list[str] = []
-    predictions["model"] = _ask(engine, samples, settings, condition="model", encode=_own(engine))
+
+    def ask(condition: str, encode: Encode) -> None:
+        predictions[condition] = ask_all(
+            engine,
+            samples,
+            predictions_file(settings.out, condition),
+            label=condition,
+            encode=encode,
+            max_new_tokens=settings.max_new_tokens,
+        )
+
+    ask("model", own_images(engine))
     if settings.train is not None:
         answers = question_only(read_samples(settings.train), samples)
         predictions["question-only"] = _keep(settings.out, answers)
@@ -75,9 +82,7 @@ def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
         notes.append("No question-only control: it needs --train.")
     if settings.controls:
         for condition, encode in _controls(engine, samples, settings, notes).items():
-            predictions[condition] = _ask(
-                engine, samples, settings, condition=condition, encode=encode
-            )
+            ask(condition, encode)
     report = Report(
         run=identity,
         conditions={
@@ -130,74 +135,20 @@ def _identity(engine: Engine, settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def _own(engine: Engine) -> Encode:
-    return lambda image: engine.encode(prepare(read_image(image), engine.preprocessing))
-
-
 def _controls(
     engine: Engine, samples: Sequence[Sample], settings: RunSettings, notes: list[str]
 ) -> Mapping[str, Encode]:
-    black: list[EncodedImage] = []
-
-    def encode_black(_: Path) -> EncodedImage:
-        if not black:
-            size_px = engine.preprocessing.size_px
-            pixels = prepare(black_image(size_px=size_px), engine.preprocessing)
-            black.append(engine.encode(pixels))
-        return black[0]
-
-    controls: dict[str, Encode] = {"blank": encode_black}
+    black = black_image(size_px=engine.preprocessing.size_px)
+    controls = {"blank": one_image(engine, black)}
     images = [(image, cluster(one)) for one in samples if (image := one.image) is not None]
     try:
         exchanged = shuffled_images(images, seed=settings.seed)
     except DataError as error:
         notes.append(str(error))
     else:
-        own = _own(engine)
+        own = own_images(engine)
         controls["shuffled"] = lambda image: own(exchanged[image])
     return controls
-
-
-def predictions_file(folder: Path, condition: str) -> Path:
-    """Where a run folder keeps the predictions of a condition.
-
-    >>> predictions_file(Path("run"), "model").name, predictions_file(Path("run"), "blank").name
-    ('predictions.jsonl', 'predictions-blank.jsonl')
-    """
-    suffix = "" if condition == "model" else f"-{condition}"
-    return folder / f"predictions{suffix}.jsonl"
-
-
-def _ask(
-    engine: Engine,
-    samples: Sequence[Sample],
-    settings: RunSettings,
-    *,
-    condition: str,
-    encode: Encode,
-) -> list[Prediction]:
-    by_image: dict[Path, list[Sample]] = {}
-    for sample in samples:
-        if sample.image is not None:
-            by_image.setdefault(sample.image, []).append(sample)
-    path = predictions_file(settings.out, condition)
-    with (
-        PredictionLog(path) as log,
-        Progress(condition, total=len(samples), done=len(log.answered)) as progress,
-    ):
-        for image, questions in by_image.items():
-            waiting = [sample for sample in questions if sample.id not in log.answered]
-            if not waiting:
-                continue
-            encoded = encode(image)
-            for sample in waiting:
-                answer = engine.answer(
-                    encoded, sample.question, max_new_tokens=settings.max_new_tokens
-                )
-                log.append(Prediction(id=sample.id, text=answer.text, confidence=answer.confidence))
-                progress.step()
-            log.sync()
-    return read_predictions(path)
 
 
 def _keep(folder: Path, predictions: Sequence[Prediction]) -> list[Prediction]:

@@ -15,6 +15,17 @@ from tinymed.runs import write_json
 
 RUN_FILE = "run.json"
 SCORES_FILE = "scores.json"
+SAMPLES_FILE = "samples.jsonl"
+
+
+def predictions_file(folder: Path, condition: str) -> Path:
+    """Where a run folder keeps the predictions of a condition.
+
+    >>> predictions_file(Path("run"), "model").name, predictions_file(Path("run"), "blank").name
+    ('predictions.jsonl', 'predictions-blank.jsonl')
+    """
+    suffix = "" if condition == "model" else f"-{condition}"
+    return folder / f"predictions{suffix}.jsonl"
 
 
 def open_run_folder(folder: Path, identity: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ def score(samples: Path, predictions: Path, *, candidates: Path | None, as_json:
     Example:
         tinymed evaluate score --samples test.jsonl --predictions answers.jsonl --json
     """
-    from tinymed.evaluate.report.report import scores_json
+    from tinymed.evaluate.report.report import score_json
     from tinymed.evaluate.report.text import scores_table
     from tinymed.evaluate.score import read_candidates
     from tinymed.evaluate.score import score as score_predictions
@@ -36,6 +36,10 @@ def score(samples: Path, predictions: Path, *, candidates: Path | None, as_json:
         candidates=read_candidates(candidates) if candidates else None,
     )
     if as_json:
-        click.echo(json.dumps(scores_json(scores, num_samples=len(questions))))
+        click.echo(
+            json.dumps(
+                {"num_samples": len(questions), "scores": [score_json(one) for one in scores]}
+            )
+        )
     else:
         click.echo(f"{scores_table({'predictions': scores})}\n\n{samples.name}\n{NOTICE}")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from tinymed.errors import DataError
+from tinymed.evaluate.run_folder import SCORES_FILE
 from tinymed.records import NOTICE, Score
+
+HEADINGS = {
+    "model": "model",
+    "always-yes": "always yes",
+    "always-no": "always no",
+    "question-only": "question only",
+    "nearest-question": "nearest question",
+    "blank": "image blanked",
+    "shuffled": "images shuffled",
+}
+"""What each condition is called in a table, in the order of its columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +31,12 @@ class Report:
     run: Mapping[str, Any]
     """What run.json says."""
     conditions: Mapping[str, Sequence[Score]]
-    """Scores under "model", "question-only", "blank" and "shuffled", as far as measured."""
+    """Scores under each condition of HEADINGS, as far as measured."""
     num_samples: int
+    leakage: Mapping[str, Any] | None = None
+    """What the samples share with the train samples, where these were given."""
+    warnings: tuple[str, ...] = ()
+    """What a reader must know before believing a number."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 
@@ -34,9 +53,17 @@ def score_json(score: Score) -> dict[str, Any]:
     }
 
 
-def scores_json(scores: Sequence[Score], *, num_samples: int) -> dict[str, Any]:
-    """Scores of one set of predictions as JSON."""
-    return {"num_samples": num_samples, "scores": [score_json(score) for score in scores]}
+def score_from_json(row: Mapping[str, Any]) -> Score:
+    """The score that `score_json` wrote."""
+    low, high = row["interval"]
+    return Score(
+        metric=row["metric"],
+        subset=row["subset"],
+        value=row["value"],
+        interval=(low, high),
+        num_samples=row["num_samples"],
+        num_unparsed=row["num_unparsed"],
+    )
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -49,5 +76,36 @@ def report_json(report: Report) -> dict[str, Any]:
             condition: [score_json(score) for score in scores]
             for condition, scores in report.conditions.items()
         },
+        "leakage": None if report.leakage is None else dict(report.leakage),
+        "warnings": list(report.warnings),
         "notes": list(report.notes),
     }
+
+
+def read_report(folder: Path) -> Report:
+    """Read back the report of a finished run.
+
+    Raises:
+        DataError: If the folder holds no finished run.
+    """
+    path = folder / SCORES_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Report(
+            run=found["run"],
+            conditions={
+                condition: [score_from_json(row) for row in rows]
+                for condition, rows in found["conditions"].items()
+            },
+            num_samples=found["num_samples"],
+            leakage=found.get("leakage"),
+            warnings=tuple(found.get("warnings", ())),
+            notes=tuple(found["notes"]),
+        )
+    except FileNotFoundError as error:
+        raise DataError(
+            f"'{folder}' holds no {SCORES_FILE}: its run is not finished, or it is no run folder "
+            "of `tinymed evaluate run`."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"'{path}' is not a report of `tinymed evaluate run`.") from error

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tinymed.evaluate.metrics.table import METRICS
-from tinymed.evaluate.report.report import Report
+from tinymed.evaluate.report.report import HEADINGS, Report
 from tinymed.records import NOTICE, Score
 
 _HONEST = {metric.name for metric in METRICS if not metric.is_published}
-_HEADINGS = {"blank": "image blanked", "shuffled": "images shuffled"}
 
 
 def report_text(report: Report) -> str:
@@ -41,7 +40,7 @@ def scores_table(conditions: Mapping[str, Sequence[Score]]) -> str:
         name: {score.metric: score for score in scores} for name, scores in conditions.items()
     }
     first = by_name[names[0]]
-    rows = [["percent [95 % interval]", *(_HEADINGS.get(name, name) for name in names)]]
+    rows = [["percent [95 % interval]", *(HEADINGS.get(name, name) for name in names)]]
     rows[0] += ["n", "unparsed"]
     for title, wanted in (("published", False), ("honest", True)):
         rows.append([title + ":"] + [""] * (len(names) + 2))

@@ -1,0 +1,77 @@
+"""Asking a model every question of a data set, under one condition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tinymed.engines.protocol import EncodedImage, Engine
+from tinymed.evaluate.progress import Progress
+from tinymed.evaluate.run_folder import PredictionLog
+from tinymed.images.intake import read_image
+from tinymed.images.medical_image import MedicalImage
+from tinymed.images.prepare import prepare
+from tinymed.jsonl import read_predictions
+from tinymed.records import Prediction, Sample
+
+Encode = Callable[[Path], EncodedImage]
+"""Encodes what stands in for an image under one condition."""
+
+
+def own_images(engine: Engine) -> Encode:
+    """Encode each image as it is."""
+    return lambda image: engine.encode(prepare(read_image(image), engine.preprocessing))
+
+
+def one_image(engine: Engine, picture: MedicalImage) -> Encode:
+    """Encode one and the same picture, once, in place of every image."""
+    encoded: list[EncodedImage] = []
+
+    def encode(_: Path) -> EncodedImage:
+        if not encoded:
+            encoded.append(engine.encode(prepare(picture, engine.preprocessing)))
+        return encoded[0]
+
+    return encode
+
+
+def ask_all(
+    engine: Engine,
+    samples: Sequence[Sample],
+    path: Path,
+    *,
+    label: str,
+    encode: Encode,
+    max_new_tokens: int = 64,
+) -> list[Prediction]:
+    """Ask every sample's question about its image and keep the answers in `path`.
+
+    Each image is encoded once. Answers go to disk as they come; what `path` already holds
+    is not asked again, so a run that was killed goes on where it was. Samples without an
+    image are not asked.
+
+    Returns:
+        Everything that `path` holds, in the order in which it was answered.
+
+    Raises:
+        ImageError: If an image cannot be read; what was answered until then is kept.
+    """
+    by_image: dict[Path, list[Sample]] = {}
+    for sample in samples:
+        if sample.image is not None:
+            by_image.setdefault(sample.image, []).append(sample)
+    with (
+        PredictionLog(path) as log,
+        Progress(label, total=len(samples), done=len(log.answered)) as progress,
+    ):
+        for image, about_it in by_image.items():
+            waiting = [sample for sample in about_it if sample.id not in log.answered]
+            if not waiting:
+                continue
+            encoded = encode(image)
+            for sample in waiting:
+                answer = engine.answer(encoded, sample.question, max_new_tokens=max_new_tokens)
+                log.append(Prediction(id=sample.id, text=answer.text, confidence=answer.confidence))
+                progress.step()
+            log.sync()
+    return read_predictions(path)
