@@ -12,6 +12,7 @@ from typing import Any
 
 from tinymed.errors import DataError
 from tinymed.records import Prediction, Sample
+from tinymed.runs import write_bytes
 
 REQUIRED = ("id", "question", "reference", "answer_type")
 _OPTIONAL_TEXT = ("image", "group", "modality", "body_part", "question_type", "context")
@@ -93,9 +94,7 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> None:
         if sample.image is not None:
             row["image"] = os.path.relpath(sample.image, folder)
         lines.append(json.dumps(row, ensure_ascii=False))
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
 def samples_digest(samples: Iterable[Sample]) -> str:

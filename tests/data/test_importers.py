@@ -1,4 +1,4 @@
-"""Importing public VQA sets: counts of the real files, and every known trap."""
+"""Importing VQA-RAD and SLAKE: counts of the real files, and every known trap."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tinymed.data.imported import write_imported
-from tinymed.data.sources import import_set
+from tinymed.data.imported import ImportedSet, write_imported
+from tinymed.data.request import ImportRequest
+from tinymed.data.sources import import_set as import_requested
 from tinymed.errors import ConfigError, DataError
 from tinymed.jsonl import read_samples
 
@@ -43,6 +44,10 @@ SLAKE = {
 }
 
 Write = Callable[..., Path]
+
+
+def import_set(name: str, folder: Path) -> ImportedSet:
+    return import_requested(name, ImportRequest(path=folder))
 
 
 @pytest.fixture
@@ -81,6 +86,7 @@ def test_vqa_rad_has_the_published_counts(tmp_path: Path) -> None:
         "train-3064": (3064, 1241, 1823),
     }
     assert manifest["remarks"] == {
+        "qid given as text, not as a number": 1,
         "answer given as a number": 15,
         "answer_type written 'CLOSED '": 4,
     }
@@ -135,10 +141,76 @@ def test_an_empty_answer_is_kept_and_counted(slake: Write) -> None:
     assert imported.remarks == {"test: answer is empty (kept; training leaves it out)": 1}
 
 
-def test_chinese_questions_are_left_out_and_counted(slake: Write) -> None:
-    imported = import_set("slake", slake({}, {"qid": 4, "q_lang": "zh"}))
+def test_chinese_questions_become_splits_of_their_own_and_say_whose_images(slake: Write) -> None:
+    imported = import_set(
+        "slake", slake({}, {"qid": 4, "q_lang": "zh", "question": "这是什么？", "answer": "肺"})
+    )
+    assert {name: [s.id for s in rows] for name, rows in imported.splits.items()} == {
+        "test": ["3"],
+        "test-zh": ["4"],
+    }
+    [chinese] = imported.splits["test-zh"]
+    assert (chinese.reference, chinese.group) == ("肺", imported.splits["test"][0].group)
+    assert imported.remarks == {"Chinese question (in test-zh; about images of test)": 1}
+
+
+def test_a_question_in_another_language_is_left_out_and_counted(slake: Write) -> None:
+    imported = import_set("slake", slake({}, {"qid": 4, "q_lang": "vi"}))
     assert [s.id for s in imported.splits["test"]] == ["3"]
-    assert imported.remarks == {"question in 'zh' left out": 1}
+    assert imported.remarks == {"question in 'vi' left out": 1}
+
+
+def test_the_hubs_name_of_the_validation_file_is_known(slake: Write) -> None:
+    folder = slake({})
+    (folder / "test.json").rename(folder / "validation.json")
+    assert list(import_set("slake", folder).splits) == ["validation"]
+    (folder / "validate.json").write_text("[]")
+    with pytest.raises(
+        DataError, match=r"'validate.json' and 'validation.json', which are the sam"
+    ):
+        import_set("slake", folder)
+
+
+def test_images_that_are_still_in_their_archive_are_asked_for(slake: Write) -> None:
+    folder = slake({})
+    (folder / "imgs" / "x" / "source.jpg").rename(folder / "imgs.zip")
+    (folder / "imgs" / "x").rmdir()
+    (folder / "imgs").rmdir()
+    with pytest.raises(DataError, match=r"Unpack '.*imgs.zip' first"):
+        import_set("slake", folder)
+
+
+def test_images_may_lie_where_the_authors_download_puts_them(rad: Write) -> None:
+    folder = rad({})
+    (folder / "images").rename(folder / "VQA_RAD Image Folder")
+    [sample] = import_set("vqa-rad", folder).splits["train"]
+    assert sample.image == folder.resolve() / "VQA_RAD Image Folder" / "a.jpg"
+
+
+def test_a_text_id_among_numbers_is_kept_and_counted(rad: Write) -> None:
+    imported = import_set("vqa-rad", rad({"qid": 8}, {"qid": "0"}))
+    assert [s.id for s in imported.splits["train"]] == ["8", "0"]
+    assert imported.remarks == {"qid given as text, not as a number": 1}
+
+
+def test_a_row_without_an_id_is_refused(rad: Write) -> None:
+    with pytest.raises(DataError, match="question None has no 'qid'"):
+        import_set("vqa-rad", rad({"qid": None}))
+
+
+def test_a_repeated_id_is_made_unique_and_counted(slake: Write) -> None:
+    imported = import_set("slake", slake({}, {"question": "And this?"}))
+    assert [s.id for s in imported.splits["test"]] == ["3", "3~2"]
+    assert imported.remarks == {"id repeated (made unique with ~2, ~3 and so on)": 1}
+
+
+def test_importing_again_gives_the_same_bytes(slake: Write, tmp_path: Path) -> None:
+    folder = slake({}, {"qid": 4, "q_lang": "zh"})
+    written = []
+    for name in ("one", "two"):
+        write_imported(import_set("slake", folder), tmp_path / name)
+        written.append({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()})
+    assert written[0] == written[1]
 
 
 def test_what_was_written_reads_back(slake: Write, tmp_path: Path) -> None:
@@ -158,5 +230,5 @@ def test_a_folder_without_the_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_set_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"No data set 'vqarad'. Known: slake, vqa-rad."):
+    with pytest.raises(ConfigError, match=r"No data set 'vqarad'. Known: vqa-rad, slake, "):
         import_set("vqarad", tmp_path)

@@ -46,7 +46,7 @@ COMMANDS = {
     "data": LazyCommand(
         module="tinymed.cli.data",
         attribute="data",
-        help="Import data sets into one shape.",
+        help="Fetch, import and check data sets.",
     ),
     "train": LazyCommand(
         module="tinymed.cli.train",

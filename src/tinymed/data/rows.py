@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def text_of(row: dict[str, Any], name: str, *, where: str, remarks: Counter[str]) -> str:
+def text_of(row: Mapping[str, Any], name: str, *, where: str, remarks: Counter[str]) -> str:
     """A field as text; a number becomes its digits and is counted.
 
     Raises:
@@ -47,7 +48,7 @@ def text_of(row: dict[str, Any], name: str, *, where: str, remarks: Counter[str]
     return value.strip()
 
 
-def answer_type_of(row: dict[str, Any], *, where: str, remarks: Counter[str]) -> AnswerType:
+def answer_type_of(row: Mapping[str, Any], *, where: str, remarks: Counter[str]) -> AnswerType:
     """The answer type, whatever its case and surrounding blanks.
 
     Raises:
@@ -57,28 +58,68 @@ def answer_type_of(row: dict[str, Any], *, where: str, remarks: Counter[str]) ->
     cleaned = str(written).strip().upper()
     if cleaned not in ANSWER_TYPES:
         raise DataError(f"{where}: answer_type is {written!r}; expected OPEN or CLOSED.")
-    if cleaned != written:
+    if written not in (cleaned, cleaned.lower()):
         remarks[f"answer_type written {written!r}"] += 1
     return ANSWER_TYPES[cleaned]
 
 
+def answer_type_by_answer(answer: str) -> AnswerType:
+    """Closed where the answer is yes or no, open otherwise: for files that do not say.
+
+    >>> answer_type_by_answer("Yes."), answer_type_by_answer("no evidence of that")
+    ('closed', 'open')
+    """
+    return "closed" if answer.strip().rstrip(".").lower() in ("yes", "no") else "open"
+
+
+def answer_type_or_by_answer(
+    row: Mapping[str, Any], answer: str, *, where: str, remarks: Counter[str]
+) -> AnswerType:
+    """The answer type as written or, where the row has none, by the answer, and counted.
+
+    Raises:
+        DataError: If what is written is neither open nor closed.
+    """
+    if row.get("answer_type") not in (None, ""):
+        return answer_type_of(row, where=where, remarks=remarks)
+    remarks["no answer_type: closed where the answer is yes or no, open otherwise"] += 1
+    return answer_type_by_answer(answer)
+
+
+def count_empty_answer(answer: str, *, split: str, remarks: Counter[str]) -> None:
+    """Count an answer without a word."""
+    if not answer:
+        remarks[f"{split}: answer is empty (kept; training leaves it out)"] += 1
+
+
+def find_image(name: str, folders: tuple[Path, ...], *, where: str) -> Path:
+    """The image of that name in the first of the folders that has it, as an absolute path.
+
+    Raises:
+        DataError: If none has it.
+    """
+    for folder in folders:
+        if (folder / name).is_file():
+            return (folder / name).resolve()
+    raise DataError(f"{where}: no image '{folders[0] / name}'.")
+
+
 def sample_of(
-    row: dict[str, Any], image: Path, *, where: str, split: str, remarks: Counter[str]
+    row: Mapping[str, Any], image: Path, *, where: str, split: str, remarks: Counter[str]
 ) -> Sample:
     """The fields that every VQA set has: id, question, answer, answer type, image.
 
     Raises:
-        DataError: If a field or the image is missing, or a field is not as expected.
+        DataError: If a field is missing or not as expected.
     """
-    if not image.is_file():
-        raise DataError(f"{where}: no image '{image}'.")
+    if not isinstance(row.get("qid"), str | int):
+        raise DataError(f"{where} has no 'qid'.")
     reference = text_of(row, "answer", where=where, remarks=remarks)
-    if not reference:
-        remarks[f"{split}: answer is empty (kept; training leaves it out)"] += 1
+    count_empty_answer(reference, split=split, remarks=remarks)
     return Sample(
         id=str(row["qid"]),
         question=text_of(row, "question", where=where, remarks=remarks),
         reference=reference,
         answer_type=answer_type_of(row, where=where, remarks=remarks),
-        image=image.resolve(),
+        image=image,
     )
