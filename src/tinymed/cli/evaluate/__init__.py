@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tinymed.cli.evaluate.compare import compare
 from tinymed.cli.evaluate.options import CONTEXT
 from tinymed.cli.evaluate.run import run
 from tinymed.cli.evaluate.score import score
@@ -19,5 +20,5 @@ def evaluate() -> None:
     """
 
 
-for _command in (run, score):
+for _command in (run, score, compare):
     evaluate.add_command(_command)

@@ -1,0 +1,1 @@
+"""Runs beside each other, question by question, and beside what was published."""
