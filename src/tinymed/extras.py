@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 from types import ModuleType
 
 from tinymed.errors import MissingExtraError
@@ -21,3 +22,8 @@ def require(module: str, *, extra: str, for_what: str) -> ModuleType:
             f"{for_what} needs the package '{module}'. "
             f"Install it with: pip install 'tinymed[{extra}]'"
         ) from error
+
+
+def is_installed(*modules: str) -> bool:
+    """Whether every one of these can be imported; imports none."""
+    return all(find_spec(module) is not None for module in modules)

@@ -61,7 +61,8 @@ def call(*arguments: object) -> str:
 
 def test_score_gives_json(samples: Path, predictions: Path) -> None:
     found = json.loads(call("score", "--samples", samples, "--predictions", predictions, "--json"))
-    assert set(found) == {"num_samples", "scores"}
+    assert list(found["controls"]) == ["always-yes", "always-no"]
+    assert (found["leakage"], found["warnings"]) == (None, [])
     assert found["num_samples"] == 2
     scores = {one.pop("metric"): one for one in found["scores"]}
     assert scores["open_exact_match"] == {
@@ -90,6 +91,24 @@ def test_score_takes_candidates(samples: Path, predictions: Path, tmp_path: Path
     assert "llava_med_open_candidate" in text
 
 
+def test_score_with_train_samples_gives_all_controls_and_the_leakage(
+    samples: Path, predictions: Path, tmp_path: Path
+) -> None:
+    train = tmp_path / "train.jsonl"
+    train.write_text(samples.read_text().replace('"reference": "yes"', '"reference": "no"'))
+    asked = ("score", "--samples", samples, "--predictions", predictions, "--train", train)
+    found = json.loads(call(*asked, "--json"))
+    assert list(found["controls"]) == [
+        "always-yes",
+        "always-no",
+        "question-only",
+        "nearest-question",
+    ]
+    assert found["leakage"]["same_image_and_question"] == 2
+    assert found["warnings"]
+    assert call(*asked).startswith("warning: ")
+
+
 def test_score_refuses_predictions_of_other_samples(samples: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_text('{"id": "3", "text": "yes"}\n')
@@ -109,7 +128,8 @@ def test_run_asks_the_model_and_prints_a_table_or_json(
     monkeypatch.setattr("tinymed.engines.choose.open_engine", open_scripted)
     asked = ("run", "tiny", "--samples", samples, "--out", tmp_path / "run", "--no-controls")
     assert "tiny on scripted" in call(*asked, "--threads", 1)
-    assert list(json.loads(call(*asked, "--engine", "torch", "--json"))["conditions"]) == ["model"]
+    found = json.loads(call(*asked, "--engine", "torch", "--json"))
+    assert list(found["conditions"]) == ["model", "always-yes", "always-no"]
     assert opened == [("tiny", "openvino", 1), ("tiny", "torch", None)]
 
 

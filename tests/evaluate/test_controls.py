@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from tinymed.errors import DataError
-from tinymed.evaluate.controls import black_image, question_only, shuffled_images
+from tinymed.evaluate.controls import (
+    black_image,
+    constant,
+    nearest_question,
+    question_only,
+    shuffled_images,
+)
 from tinymed.images.prepare import Preprocessing, prepare
 from tinymed.records import AnswerType, Sample
 
@@ -97,3 +103,40 @@ def test_repeated_images_count_once_and_the_same_seed_exchanges_the_same() -> No
 def test_images_of_one_group_cannot_be_exchanged() -> None:
     with pytest.raises(DataError, match="at least two groups"):
         shuffled_images(images(4))
+
+
+def test_a_constant_answer_is_the_same_for_all() -> None:
+    assert {one.text for one in constant(TRAIN, "Yes")} == {"Yes"}
+    assert [one.id for one in constant(TRAIN, "Yes")] == [one.id for one in TRAIN]
+
+
+def on_image(id_: str, question: str, reference: str, image: str, group: str = "") -> Sample:
+    return dataclasses.replace(
+        sample(id_, question, reference), image=Path(image) if image else None, group=group
+    )
+
+
+def test_the_nearest_question_is_one_about_the_same_image() -> None:
+    train = [
+        on_image("1", "Is there a mass in the lung?", "yes", "/a.png"),
+        on_image("2", "Is there a mass?", "no", "/b.png"),
+        on_image("3", "Where is the mass?", "left", "/a.png"),
+        on_image("4", "Where is the mass exactly?", "right", "", "patient 7"),
+    ]
+    asked = [
+        on_image("a", "Is there a mass?", "", "/a.png"),
+        on_image("b", "WHERE is the mass", "", "/other/place.png", "patient 7"),
+        on_image("c", "Where is the mass?", "", "/c.png"),
+    ]
+    assert [one.text for one in nearest_question(train, asked)] == ["yes", "right", ""]
+
+
+def test_the_first_of_two_equally_near_questions_is_copied() -> None:
+    train = [on_image("1", "a b", "first", "/a.png"), on_image("2", "b a", "second", "/a.png")]
+    [answer] = nearest_question(train, [on_image("a", "a c", "", "/a.png")])
+    assert answer.text == "first"
+
+
+def test_without_a_common_image_there_is_no_nearest_question() -> None:
+    with pytest.raises(DataError, match="needs images that the train samples hold"):
+        nearest_question([on_image("1", "?", "", "/a.png")], [on_image("a", "?", "", "/b.png")])

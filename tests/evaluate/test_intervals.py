@@ -5,9 +5,17 @@ from __future__ import annotations
 from math import comb
 from time import perf_counter
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from tinymed.evaluate.intervals import bootstrap_interval
+from tinymed.evaluate.intervals import (
+    NUM_RESAMPLES,
+    bootstrap_interval,
+    percentile_interval,
+    resampled_totals,
+    share_interval,
+)
 
 
 def binomial_quantile(trials: int, chance: float, quantile: float) -> int:
@@ -76,6 +84,43 @@ def test_the_interval_holds_the_mean_and_stays_within_the_values() -> None:
 
 def test_one_group_says_nothing_about_others() -> None:
     assert bootstrap_interval([1.0] * 9, ["patient"] * 9) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("num_groups", [2, 7, 300])
+def test_groups_that_all_agree_leave_the_exact_doubt(num_groups: int) -> None:
+    exact = binomtest(num_groups, num_groups).proportion_ci(method="exact")
+    low, high = bootstrap_interval([1.0] * num_groups, singles(num_groups))
+    assert (low, high) == (pytest.approx(exact.low), 1.0)
+    low, high = bootstrap_interval([0.0] * num_groups, singles(num_groups))
+    assert (low, high) == (0.0, pytest.approx(1 - exact.low))
+
+
+def test_resamples_that_hold_nothing_are_left_out() -> None:
+    nothing = float("nan")
+    assert percentile_interval(np.array([nothing, 0.5, 0.5, nothing])) == (0.5, 0.5)
+    assert share_interval(np.array([nothing, 0.5]), num_groups=3) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="No resample"):
+        percentile_interval(np.array([nothing]))
+
+
+def test_every_column_sees_the_same_resamples() -> None:
+    values = np.arange(12, dtype=float)
+    groups = [f"image-{number // 3}" for number in range(12)]
+    totals = resampled_totals(np.column_stack([values, 2 * values, np.ones(12)]), groups)
+    assert totals.shape == (NUM_RESAMPLES, 3)
+    assert np.array_equal(2 * totals[:, 0], totals[:, 1])
+    assert (totals[:, 2] == 12).all()  # four groups of three, however drawn
+    sums = {values[3 * group : 3 * group + 3].sum() for group in range(4)}
+    extremes = {float(4 * min(sums)), float(4 * max(sums))}
+    assert extremes <= set(totals[:, 0].tolist())
+
+
+def test_many_groups_are_drawn_in_blocks_like_few() -> None:
+    """Above four million drawn groups a block, the mean of the resamples is still the mean."""
+    values = np.repeat([0.0, 1.0], 5_000)
+    totals = resampled_totals(values[:, None], singles(10_000))
+    assert totals.mean() == pytest.approx(5_000, rel=0.002)
+    assert totals.std() == pytest.approx(50, rel=0.1)
 
 
 @pytest.mark.parametrize(("values", "groups"), [([], []), ([1.0], []), ([1.0], ["a", "b"])])

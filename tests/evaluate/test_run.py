@@ -17,9 +17,10 @@ from PIL import Image
 from scripted_engine import ScriptedEngine
 
 from tinymed.errors import DataError, ImageError
-from tinymed.evaluate.report.report import report_json
+from tinymed.evaluate.report.report import HEADINGS, report_json
 from tinymed.evaluate.report.text import report_text
 from tinymed.evaluate.run import RunSettings, run_evaluation
+from tinymed.evaluate.run_folder import only_one
 from tinymed.jsonl import read_predictions, write_samples
 from tinymed.records import NOTICE, Sample
 
@@ -30,11 +31,15 @@ FILES = (
     "predictions.jsonl",
     "predictions-blank.jsonl",
     "predictions-shuffled.jsonl",
+    "predictions-nearest-question.jsonl",
     "predictions-question-only.jsonl",
+    "predictions-always-no.jsonl",
+    "predictions-always-yes.jsonl",
     "run.json",
     "samples.jsonl",
     "scores.json",
 )
+ASKED = FILES[:3]
 
 
 def write_set(folder: Path, name: str, *, num_images: int = NUM_IMAGES) -> Path:
@@ -82,7 +87,7 @@ def only(settings: RunSettings, **changes: object) -> RunSettings:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".lock"}
 
 
 def noted(journal: Path, verb: str) -> Counter[str]:
@@ -105,7 +110,7 @@ def test_the_folder_holds_every_answer_and_the_scores(settings: RunSettings, jou
     assert sorted(contents(settings.out)) == sorted(FILES)
     scores = json.loads((settings.out / "scores.json").read_text(encoding="utf-8"))
     assert scores == json.loads(json.dumps(report_json(report)))
-    assert list(scores["conditions"]) == ["model", "question-only", "blank", "shuffled"]
+    assert list(scores["conditions"]) == list(HEADINGS)
     assert scores["num_samples"] == NUM_IMAGES * len(QUESTIONS)
     run = json.loads((settings.out / "run.json").read_text(encoding="utf-8"))
     assert run == scores["run"]
@@ -135,9 +140,9 @@ def test_the_table_says_what_was_measured_and_what_it_is_not_for(
 ) -> None:
     text = report_text(run_evaluation(ScriptedEngine(journal), only(settings, limit=4)))
     for words in (
-        "question only",
-        "image blanked",
-        "images shuffled",
+        "always  question   nearest    image    images",
+        "no      only  question  blanked  shuffled",
+        "warning: ",
         "unparsed",
         "95 % interval",
         "llava_med_closed_published",
@@ -152,20 +157,30 @@ def test_the_table_says_what_was_measured_and_what_it_is_not_for(
     assert "open_exact_match" not in text
 
 
+def test_a_folder_takes_one_run_at_a_time(settings: RunSettings, journal: Path) -> None:
+    with only_one(settings.out), pytest.raises(DataError, match="Another process is at work in"):
+        run_evaluation(ScriptedEngine(journal), settings)
+    assert noted(journal, "").total() == 0
+    run_evaluation(ScriptedEngine(journal), settings)
+
+
 def test_without_controls_no_other_image_is_asked_about(
     settings: RunSettings, journal: Path
 ) -> None:
     report = run_evaluation(ScriptedEngine(journal), only(settings, controls=False, train=None))
-    assert list(report.conditions) == ["model"]
+    assert list(report.conditions) == ["model", "always-yes", "always-no"]
+    assert report.leakage is None
     assert set(noted(journal, "encode").values()) == {1}
-    assert "No question-only control: it needs --train." in report_text(report)
+    text = report_text(report)
+    assert "(--no-controls)" in text
+    assert "no leakage report: name --train." in text
 
 
 def test_one_image_alone_cannot_be_shuffled_and_the_report_says_so(
     settings: RunSettings, journal: Path
 ) -> None:
     report = run_evaluation(ScriptedEngine(journal), only(settings, limit=1))
-    assert list(report.conditions) == ["model", "question-only", "blank"]
+    assert set(report.conditions) == set(HEADINGS) - {"shuffled"}
     assert "The shuffled-images control needs images of at least two groups." in report.notes
 
 
@@ -271,6 +286,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from scripted_engine import ScriptedEngine
+from tinymed.evaluate.run_folder import only_one
 from tinymed.evaluate.run import RunSettings, run_evaluation
 samples, train, out, journal = map(Path, sys.argv[2:])
 engine = ScriptedEngine(journal, seconds_an_answer=0.02)
@@ -300,7 +316,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(
     acknowledged = sum(
         path.read_bytes().count(b"\n")
         for path in settings.out.glob("predictions*.jsonl")
-        if "question-only" not in path.name
+        if path.name in ASKED
     )
     asked_before = noted(journal, "answer").total()
     assert asked_before - 1 <= acknowledged <= asked_before

@@ -66,8 +66,14 @@ def test_a_subset_without_samples_has_no_score() -> None:
 def test_repeating_the_references_scores_one_everywhere_but_where_published_scorers_err() -> None:
     right = [Prediction(id=one.id, text=one.reference) for one in SAMPLES]
     below_one = {one.metric for one in score(SAMPLES, right) if one.value != 1.0}
-    # "left" holds neither "yes" nor "no", and so can never be right there.
-    assert below_one == {"llava_med_closed_run_eval", "llava_med_closed_run_eval_before_fix"}
+    # "left" holds neither "yes" nor "no", and so can never be right there; references of
+    # one and two words hold no three words in a row.
+    assert below_one == {
+        "llava_med_closed_run_eval",
+        "llava_med_closed_run_eval_before_fix",
+        "open_bleu_3",
+        "open_bleu_4",
+    }
 
 
 def test_every_value_lies_in_its_interval() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -13,6 +14,11 @@ from tinymed.errors import DataError
 from tinymed.evaluate.metrics.words import normalized_words
 from tinymed.images.medical_image import MedicalImage
 from tinymed.records import Prediction, Sample
+
+
+def constant(samples: Sequence[Sample], text: str) -> list[Prediction]:
+    """Give every sample the same answer."""
+    return [Prediction(id=sample.id, text=text) for sample in samples]
 
 
 def question_only(train: Sequence[Sample], samples: Sequence[Sample]) -> list[Prediction]:
@@ -53,6 +59,62 @@ def question_only(train: Sequence[Sample], samples: Sequence[Sample]) -> list[Pr
         )
         for sample in samples
     ]
+
+
+def nearest_question(train: Sequence[Sample], samples: Sequence[Sample]) -> list[Prediction]:
+    """Copy the answer of the train question about the same image that shares most words.
+
+    Nearest is the largest share of common words (Jaccard), the first in the file on a tie.
+    An image is the same if its file or its group is. A sample whose image train does not
+    hold gets no answer, which counts as wrong. What this gets right, a model can get right
+    by remembering.
+
+    Raises:
+        DataError: If train holds none of the images.
+
+    Example:
+        >>> def sample(id: str, question: str, reference: str, group: str) -> Sample:
+        ...     return Sample(id=id, question=question, reference=reference,
+        ...                   answer_type="open", group=group)
+        >>> train = [sample("1", "Which organ is shown?", "Lung", "image 1"),
+        ...          sample("2", "Which plane is shown?", "Axial", "image 1")]
+        >>> asked = [sample("a", "what plane is this", "", "image 1"), sample("b", "?", "", "2")]
+        >>> [prediction.text for prediction in nearest_question(train, asked)]
+        ['Axial', '']
+    """
+    by_image: dict[str | Path, list[tuple[set[str], str]]] = defaultdict(list)
+    for sample in train:
+        for image in _images(sample):
+            by_image[image].append((_plain_words(sample.question), sample.reference))
+    answers = [_nearest_answer(sample, by_image) for sample in samples]
+    if all(answer is None for answer in answers):
+        raise DataError("The nearest-question control needs images that the train samples hold.")
+    return [
+        Prediction(id=sample.id, text=answer or "")
+        for sample, answer in zip(samples, answers, strict=True)
+    ]
+
+
+def _images(sample: Sample) -> set[str | Path]:
+    return {image for image in (sample.image, sample.group) if image}
+
+
+def _plain_words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def _nearest_answer(
+    sample: Sample, by_image: Mapping[str | Path, Sequence[tuple[set[str], str]]]
+) -> str | None:
+    words = _plain_words(sample.question)
+
+    def shared(question: tuple[set[str], str]) -> float:
+        return len(words & question[0]) / max(1, len(words | question[0]))
+
+    for image in (sample.image, sample.group):
+        if image and image in by_image:
+            return max(by_image[image], key=shared)[1]
+    return None
 
 
 def _most_common(answers: Iterable[str]) -> str:

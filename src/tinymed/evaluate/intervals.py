@@ -40,8 +40,9 @@ def resampled_totals(columns: Floats, groups: Sequence[str], *, seed: int = 0) -
         raise ValueError(f"{len(columns)} items and {len(groups)} groups: need as many, not 0.")
     place = {group: index for index, group in enumerate(dict.fromkeys(groups))}
     index = np.fromiter((place[group] for group in groups), dtype=np.intp, count=len(groups))
-    sums = np.zeros((len(place), columns.shape[1]))
-    np.add.at(sums, index, columns)
+    sums = np.column_stack(
+        [np.bincount(index, weights=column, minlength=len(place)) for column in columns.T]
+    )
     random = np.random.default_rng(seed)
     num_groups = len(place)
     rows_at_once = max(1, _CELLS_AT_ONCE // num_groups)
@@ -68,13 +69,41 @@ def percentile_interval(values: Floats) -> tuple[float, float]:
     return (float(low), float(high))
 
 
+def share_interval(resampled: Floats, *, num_groups: int) -> tuple[float, float]:
+    """95 % interval of a share in [0, 1]: the resamples' percentiles, where they say anything.
+
+    One group says nothing about others: (0, 1). Where all resamples are 0, or all are 1,
+    their percentiles would claim certainty; the exact bound for as many groups that all
+    agree stands in their place.
+
+    Args:
+        resampled: The share in each resample, NaN where nothing was drawn.
+        num_groups: How many groups hold an item of the share.
+
+    Source:
+        Clopper and Pearson (1934), for the bound.
+
+    Example:
+        >>> low, high = share_interval(np.ones(2000), num_groups=10)
+        >>> f"{low:.2f} to {high:.2f}"
+        '0.69 to 1.00'
+    """
+    if num_groups == 1:
+        return (0.0, 1.0)
+    low, high = percentile_interval(resampled)
+    if low == high == 1:
+        return (0.025 ** (1 / num_groups), 1.0)
+    if low == high == 0:
+        return (0.0, 1 - 0.025 ** (1 / num_groups))
+    return (low, high)
+
+
 def bootstrap_interval(
     values: Sequence[float], groups: Sequence[str], *, seed: int = 0
 ) -> tuple[float, float]:
     """95 % percentile bootstrap interval of the mean, with whole groups resampled.
 
-    One group says nothing about others, so its interval is (0, 1). Where every value is
-    the same, so is every resample: the interval then has no width and understates the doubt.
+    Mind `share_interval` for one group and for values that are all alike.
 
     Args:
         values: One value in [0, 1] an item, at least one.
@@ -94,6 +123,4 @@ def bootstrap_interval(
     """
     columns = np.column_stack([np.asarray(values, dtype=np.float64), np.ones(len(values))])
     totals = resampled_totals(columns, groups, seed=seed)
-    if len(set(groups)) == 1:
-        return (0.0, 1.0)
-    return percentile_interval(totals[:, 0] / totals[:, 1])
+    return share_interval(totals[:, 0] / totals[:, 1], num_groups=len(set(groups)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,18 @@ import tinymed
 from tinymed.engines.protocol import Engine
 from tinymed.errors import DataError
 from tinymed.evaluate.asking import Encode, ask_all, one_image, own_images
-from tinymed.evaluate.controls import black_image, question_only, shuffled_images
+from tinymed.evaluate.assess import assess, blind_answers
+from tinymed.evaluate.controls import black_image, shuffled_images
 from tinymed.evaluate.report.report import Report, report_json
 from tinymed.evaluate.run_folder import (
     SAMPLES_FILE,
     SCORES_FILE,
+    only_one,
     open_run_folder,
     prediction_line,
     predictions_file,
 )
-from tinymed.evaluate.score import cluster, score
+from tinymed.evaluate.score import cluster
 from tinymed.jsonl import read_samples, samples_digest, write_samples
 from tinymed.records import Prediction, Sample
 from tinymed.runs import write_bytes, write_json
@@ -35,7 +37,7 @@ class RunSettings:
     out: Path
     """Run folder: new, or one begun with the same settings, which is then finished."""
     train: Path | None = None
-    """Samples for the question-only control; without them it is left out."""
+    """What the model was trained on, for two controls and the leakage report."""
     limit: int | None = None
     """Only the first so many samples."""
     controls: bool = True
@@ -54,45 +56,31 @@ def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
     the same settings, and its files end up the same as if it had not been killed.
 
     Raises:
-        DataError: If the samples cannot be used or the folder holds another run.
+        DataError: If the samples cannot be used, or the folder holds another run or is in use.
         ImageError: If an image cannot be read; what was answered until then is kept.
     """
     samples = _samples(settings)
-    identity = _identity(engine, settings)
-    open_run_folder(settings.out, identity)
-    write_samples(settings.out / SAMPLES_FILE, samples)
-    predictions: dict[str, list[Prediction]] = {}
-    notes: list[str] = []
-
-    def ask(condition: str, encode: Encode) -> None:
-        predictions[condition] = ask_all(
-            engine,
-            samples,
-            predictions_file(settings.out, condition),
-            label=condition,
-            encode=encode,
-            max_new_tokens=settings.max_new_tokens,
-        )
-
-    ask("model", own_images(engine))
-    if settings.train is not None:
-        answers = question_only(read_samples(settings.train), samples)
-        predictions["question-only"] = _keep(settings.out, answers)
-    else:
-        notes.append("No question-only control: it needs --train.")
-    if settings.controls:
-        for condition, encode in _controls(engine, samples, settings, notes).items():
-            ask(condition, encode)
-    report = Report(
-        run=identity,
-        conditions={
-            condition: score(samples, answers, seed=settings.seed)
-            for condition, answers in predictions.items()
-        },
-        num_samples=len(samples),
-        notes=tuple(notes),
-    )
-    write_json(settings.out / SCORES_FILE, report_json(report))
+    train = None if settings.train is None else read_samples(settings.train)
+    identity = _identity(engine, settings, train)
+    with only_one(settings.out):
+        open_run_folder(settings.out, identity)
+        write_samples(settings.out / SAMPLES_FILE, samples)
+        blind = blind_answers(samples, train)
+        answers = dict(blind.conditions)
+        for condition, predictions in answers.items():
+            _keep(predictions_file(settings.out, condition), predictions)
+        notes = list(blind.notes)
+        for condition, encode in _asked(engine, samples, settings, notes).items():
+            answers[condition] = ask_all(
+                engine,
+                samples,
+                predictions_file(settings.out, condition),
+                label=condition,
+                encode=encode,
+                max_new_tokens=settings.max_new_tokens,
+            )
+        report = assess(samples, answers, run=identity, train=train, notes=notes)
+        write_json(settings.out / SCORES_FILE, report_json(report))
     return report
 
 
@@ -110,11 +98,12 @@ def _samples(settings: RunSettings) -> list[Sample]:
     return samples
 
 
-def _identity(engine: Engine, settings: RunSettings) -> dict[str, Any]:
+def _identity(
+    engine: Engine, settings: RunSettings, train: Sequence[Sample] | None
+) -> dict[str, Any]:
     """What makes this run this run; file names without folders, so that a copy goes on too."""
-    train = settings.train
     digest = samples_digest(read_samples(settings.samples))
-    train_digest = None if train is None else samples_digest(read_samples(train))
+    train_digest = None if train is None else samples_digest(train)
     if digest == train_digest:
         raise DataError("The train samples are the very samples to evaluate; name the train split.")
     return {
@@ -125,7 +114,7 @@ def _identity(engine: Engine, settings: RunSettings) -> dict[str, Any]:
         "prompt_template": engine.prompt_template,
         "samples": settings.samples.name,
         "samples_sha256": digest,
-        "train": None if train is None else train.name,
+        "train": None if settings.train is None else settings.train.name,
         "train_sha256": train_digest,
         "limit": settings.limit,
         "decoding": "greedy",
@@ -135,23 +124,26 @@ def _identity(engine: Engine, settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def _controls(
+def _asked(
     engine: Engine, samples: Sequence[Sample], settings: RunSettings, notes: list[str]
-) -> Mapping[str, Encode]:
+) -> dict[str, Encode]:
+    """What the model sees under each condition in which it is asked."""
+    own = own_images(engine)
+    conditions = {"model": own}
+    if not settings.controls:
+        notes.append("The model was not asked about black and about other images (--no-controls).")
+        return conditions
     black = black_image(size_px=engine.preprocessing.size_px)
-    controls = {"blank": one_image(engine, black)}
+    conditions["blank"] = one_image(engine, black)
     images = [(image, cluster(one)) for one in samples if (image := one.image) is not None]
     try:
         exchanged = shuffled_images(images, seed=settings.seed)
     except DataError as error:
         notes.append(str(error))
     else:
-        own = own_images(engine)
-        controls["shuffled"] = lambda image: own(exchanged[image])
-    return controls
+        conditions["shuffled"] = lambda image: own(exchanged[image])
+    return conditions
 
 
-def _keep(folder: Path, predictions: Sequence[Prediction]) -> list[Prediction]:
-    path = predictions_file(folder, "question-only")
+def _keep(path: Path, predictions: Sequence[Prediction]) -> None:
     write_bytes(path, "".join(map(prediction_line, predictions)).encode())
-    return list(predictions)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from filelock import FileLock, Timeout
 
 from tinymed.errors import DataError
 from tinymed.records import Prediction
@@ -16,6 +19,7 @@ from tinymed.runs import write_json
 RUN_FILE = "run.json"
 SCORES_FILE = "scores.json"
 SAMPLES_FILE = "samples.jsonl"
+_LOCK_FILE = ".run.lock"
 
 
 def predictions_file(folder: Path, condition: str) -> Path:
@@ -38,17 +42,45 @@ def open_run_folder(folder: Path, identity: Mapping[str, Any]) -> None:
     if path.exists():
         _refuse_another_run(path, identity)
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder '{folder}': {error.strerror}.") from error
-    strays = sorted(entry.name for entry in folder.iterdir() if entry.suffix != ".partial")
+    _make(folder)
+    passing = (".partial", Path(_LOCK_FILE).suffix)
+    strays = sorted(entry.name for entry in folder.iterdir() if entry.suffix not in passing)
     if strays:
         raise DataError(
             f"'{folder}' is not empty and holds no {RUN_FILE} (first: '{strays[0]}'). "
             "Name a new folder."
         )
     write_json(path, identity)
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process; another that comes meanwhile is refused.
+
+    The system lets go when the process ends, however it ends.
+
+    Raises:
+        DataError: If another process holds the folder, or the folder cannot be made.
+    """
+    _make(folder)
+    lock = FileLock(folder / _LOCK_FILE, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DataError(
+            f"Another process is at work in '{folder}': wait for it, or name another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot make the folder '{folder}': {error.strerror}.") from error
 
 
 def _refuse_another_run(path: Path, identity: Mapping[str, Any]) -> None:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from tinymed.errors import DataError
-from tinymed.evaluate.intervals import bootstrap_interval
-from tinymed.evaluate.metrics.table import METRICS, Metric, candidate_metric
+from tinymed.evaluate.breakdown import parts
+from tinymed.evaluate.intervals import resampled_totals, share_interval
+from tinymed.evaluate.judging import Judged, judge_all
+from tinymed.evaluate.metrics.table import METRICS, candidate_metric, overlap_metrics
+from tinymed.evaluate.metrics.text_overlap import MAX_ORDER, bleu, bleu_counts, is_available
 from tinymed.evaluate.pairing import Pair, pair
+from tinymed.evaluate.progress import Progress
 from tinymed.records import Prediction, Sample, Score
+
+Floats = npt.NDArray[np.float64]
+_LARGE = 20_000
+"""Samples from which on scoring takes seconds and shows how far it is."""
 
 
 def score(
@@ -32,37 +45,133 @@ def score(
         candidates: Answers for `llava_med_open_candidate`; without them it is left out.
         seed: Of the bootstrap.
 
+    Returns:
+        Each metric over its whole subset, then the honest ones over each modality, body
+        part and question type. BLEU and ROUGE-L are left out where their libraries are
+        not installed.
+
     Raises:
         DataError: If predictions and samples do not match one to one.
     """
     pairs = pair(samples, predictions)
-    metrics = list(METRICS)
+    metrics = [*METRICS, *overlap_metrics()]
     if candidates:
         metrics.insert(0, candidate_metric(candidates))
-    scores = (_score(metric, pairs, seed=seed) for metric in metrics)
-    return [one for one in scores if one is not None]
+    judged = judge_all(metrics, _watched(pairs), num_pairs=len(pairs))
+    groups = [cluster(sample) for sample in samples]
+    figures = [*_means(judged), *_bleus(pairs), *_means_of_parts(judged, samples)]
+    return list(_scores(figures, groups, seed=seed))
 
 
-def _score(metric: Metric, pairs: Sequence[Pair], *, seed: int) -> Score | None:
-    judged = [(one, metric.judge(one)) for one in pairs if _is_judged(metric, one)]
-    if metric.drops:
-        judged = [(one, value) for one, value in judged if value is not None]
-    if not judged:
-        return None
-    values = [value or 0.0 for _, value in judged]
-    return Score(
-        metric=metric.name,
-        subset=metric.subset,
-        value=sum(values) / len(values),
-        interval=bootstrap_interval(values, [cluster(one.sample) for one, _ in judged], seed=seed),
-        num_samples=len(values),
-        num_unparsed=sum(value is None for _, value in judged),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Figure:
+    """A figure that follows from sums over samples."""
+
+    metric: str
+    subset: str
+    columns: tuple[Floats, ...]
+    """What is summed, shape (samples,) each."""
+    counts: npt.NDArray[np.bool_]
+    """Which samples it is over, shape (samples,)."""
+    num_unparsed: int
+    bleu_order: int | None = None
+    """None: the first column's sum over the second's; else BLEU of the ten sums."""
+
+    def of(self, sums: Floats) -> Floats:
+        """Its value for each row of summed columns; NaN where a row holds no sample."""
+        if self.bleu_order is not None:
+            return bleu(sums, order=self.bleu_order)
+        values = np.full(len(sums), np.nan)
+        np.divide(sums[:, 0], sums[:, 1], out=values, where=sums[:, 1] > 0)
+        return values
 
 
-def _is_judged(metric: Metric, one: Pair) -> bool:
-    every_type = metric.every_type or metric.subset == "all"
-    return every_type or one.sample.answer_type == metric.subset
+def _means(judged: Sequence[Judged]) -> Iterator[_Figure]:
+    for one in judged:
+        yield from _mean(one, one.metric.subset, one.counts)
+
+
+def _means_of_parts(judged: Sequence[Judged], samples: Sequence[Sample]) -> Iterator[_Figure]:
+    for name, mask in parts(samples).items():
+        for one in judged:
+            if one.metric.in_parts:
+                yield from _mean(one, name, one.counts & mask)
+
+
+def _mean(judged: Judged, subset: str, counts: npt.NDArray[np.bool_]) -> Iterator[_Figure]:
+    if counts.any():
+        yield _Figure(
+            metric=judged.metric.name,
+            subset=subset,
+            columns=(np.where(counts, judged.values, 0.0), counts.astype(np.float64)),
+            counts=counts,
+            num_unparsed=int((judged.unparsed & counts).sum()),
+        )
+
+
+def _bleus(pairs: Sequence[Pair]) -> Iterator[_Figure]:
+    is_open = np.array([one.sample.answer_type == "open" for one in pairs])
+    if not is_open.any() or not is_available():
+        return
+    count = bleu_counts()
+    rows = np.zeros((len(pairs), 2 * MAX_ORDER + 2))
+    for row, one in zip(rows, pairs, strict=True):
+        if one.sample.answer_type == "open":
+            row[:] = count(one.prediction.text, one.sample.reference)
+    columns = tuple(np.ascontiguousarray(rows.T))
+    for order in range(1, MAX_ORDER + 1):
+        yield _Figure(
+            metric=f"open_bleu_{order}",
+            subset="open",
+            columns=columns,
+            counts=is_open,
+            num_unparsed=0,
+            bleu_order=order,
+        )
+
+
+def _scores(figures: Sequence[_Figure], groups: Sequence[str], *, seed: int) -> Iterator[Score]:
+    """Resample all figures at once: one drawing of groups serves every column."""
+    place: dict[bytes, int] = {}
+    columns: list[Floats] = []
+    wanted = []
+    for figure in figures:
+        own = []
+        for column in figure.columns:
+            key = sha256(column.data).digest()
+            if key not in place:
+                place[key] = len(columns)
+                columns.append(column)
+            own.append(place[key])
+        wanted.append(own)
+    if not columns:
+        return
+    matrix = np.column_stack(columns)
+    sums = matrix.sum(axis=0, keepdims=True)
+    resampled = resampled_totals(matrix, groups, seed=seed)
+    _, number_of_group = np.unique(groups, return_inverse=True)
+    for figure, own in zip(figures, wanted, strict=True):
+        yield Score(
+            metric=figure.metric,
+            subset=figure.subset,
+            value=float(figure.of(sums[:, own])[0]),
+            interval=share_interval(
+                figure.of(resampled[:, own]),
+                num_groups=len(np.unique(number_of_group[figure.counts])),
+            ),
+            num_samples=int(figure.counts.sum()),
+            num_unparsed=figure.num_unparsed,
+        )
+
+
+def _watched(pairs: Sequence[Pair]) -> Iterator[Pair]:
+    if len(pairs) < _LARGE:
+        yield from pairs
+        return
+    with Progress("scoring", total=len(pairs), unit="answer") as progress:
+        for one in pairs:
+            yield one
+            progress.step()
 
 
 def cluster(sample: Sample) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tinymed.cli.evaluate.compare import compare
+from tinymed.cli.evaluate.judge import judge
 from tinymed.cli.evaluate.options import CONTEXT
 from tinymed.cli.evaluate.run import run
 from tinymed.cli.evaluate.score import score
@@ -20,5 +21,5 @@ def evaluate() -> None:
     """
 
 
-for _command in (run, score, compare):
+for _command in (run, score, compare, judge):
     evaluate.add_command(_command)

@@ -12,6 +12,10 @@ from tinymed.evaluate.metrics.verdict import is_refusal, named, options, yes_or_
 from tinymed.evaluate.metrics.words import normalized_words
 
 _BOTH = ("both",)
+_SAYS_BOTH = [_BOTH, ("bilateral",), ("bilaterally",)]
+_BARE_VERDICTS = {
+    normalized_words(verdict) for verdict in ("yes", "no", "是", "是的", "不是", "否")
+}
 
 
 def closed_accuracy(prediction: str, reference: str, question: str = "") -> float | None:
@@ -37,17 +41,29 @@ def closed_accuracy(prediction: str, reference: str, question: str = "") -> floa
     1.0
     >>> closed_accuracy("abnormal", "normal"), closed_accuracy("both lungs", "both")
     (0.0, 1.0)
+    >>> closed_accuracy("没有。", "不包含"), closed_accuracy("是的", "不是")
+    (1.0, 0.0)
+    >>> closed_accuracy("横断面", "冠状面", "这是哪个平面，横断面还是冠状面？")
+    0.0
     """
     if is_refusal(prediction):
         return None
     wanted = normalized_words(reference)
-    if wanted[:1] in (("yes",), ("no",)):
+    right = _verdict_of_reference(reference, question)
+    if right is not None:
         verdict = yes_or_no(prediction, question)
-        return None if verdict is None else float(verdict == wanted[0])
+        return None if verdict is None else float(verdict == right)
     answer = normalized_words(prediction)
     if wanted == _BOTH:
-        return float(bool(named(answer, [_BOTH])))
+        return float(bool(named(answer, _SAYS_BOTH)))
     return _choice_accuracy(answer, wanted, options(question))
+
+
+def _verdict_of_reference(reference: str, question: str) -> str | None:
+    if not reference.isascii():
+        return yes_or_no(reference, question)
+    words = normalized_words(reference)
+    return words[0] if words[:1] in (("yes",), ("no",)) else None
 
 
 def _choice_accuracy(
@@ -57,7 +73,7 @@ def _choice_accuracy(
     if len(meant) == 1:
         chosen = named(answer, choices)
         return float(chosen == meant) if len(chosen) == 1 else None
-    if answer in (("yes",), ("no",)):
+    if answer in _BARE_VERDICTS:
         return None
     return float(bool(named(answer, [wanted])))
 

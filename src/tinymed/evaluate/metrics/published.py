@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
 
 from tinymed.evaluate.metrics.normalize import normalize
 
 
+@lru_cache(maxsize=4096)
 def _counts(text: str) -> Counter[str]:
     # The originals normalize before they call and again inside; this shows only in
     # strings of more than 32 periods, and there it is part of the published number.
@@ -100,14 +104,36 @@ def llava_med_open_candidate(
         >>> llava_med_open_candidate("kidney", "pleural effusion", candidates)
         1.0
     """
-    words = set(normalize(prediction).split())
-    normalized = [normalize(str(candidate)) for candidate in candidates]
+    return Candidates(candidates).accuracy(prediction, reference)
 
-    def share_covered(candidate: str) -> float:
-        wanted = set(candidate.split())
-        return len(wanted & words) / len(wanted) if wanted else 0.0
 
-    return float(max(normalized, key=share_covered) == normalize(reference))
+class Candidates:
+    """Candidate answers, normalized once for any number of `llava_med_open_candidate`s."""
+
+    def __init__(self, candidates: Sequence[str | int]) -> None:
+        """Take the candidates in the order that decides ties.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        if not candidates:
+            raise ValueError("There are no candidates.")
+        self._normalized = [normalize(str(candidate)) for candidate in candidates]
+        self._sizes = np.array([len(set(one.split())) or 1 for one in self._normalized])
+        holding: dict[str, list[int]] = {}
+        for place, candidate in enumerate(self._normalized):
+            for word in set(candidate.split()):
+                holding.setdefault(word, []).append(place)
+        self._holding = {word: np.array(places) for word, places in holding.items()}
+
+    def accuracy(self, prediction: str, reference: str) -> float:
+        """Whether the candidate closest to the answer is the reference."""
+        num_found = np.zeros(len(self._sizes))
+        for word in set(normalize(prediction).split()):
+            if word in self._holding:
+                num_found[self._holding[word]] += 1
+        closest = self._normalized[int(np.argmax(num_found / self._sizes))]
+        return float(closest == normalize(reference))
 
 
 def llava_med_closed_published(prediction: str, reference: str) -> float:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinymed.evaluate.metrics import honest, published
+from tinymed.evaluate.metrics.text_overlap import is_available, rouge_l
 from tinymed.evaluate.pairing import Pair
+from tinymed.records import AnswerType
 
 Subset = Literal["all", "open", "closed"]
 
@@ -26,6 +28,12 @@ class Metric:
     """Whether it looks at samples of every answer type and tells by itself which it judges."""
     is_published: bool = True
     """Published for comparison, or honest."""
+    in_parts: bool = False
+    """Whether it is also given for each modality, body part and question type."""
+
+    def looks_at(self, answer_type: AnswerType) -> bool:
+        """Whether samples of this answer type are of the metric's subset."""
+        return self.every_type or self.subset in ("all", answer_type)
 
 
 def accuracy(pair: Pair) -> float | None:
@@ -48,10 +56,10 @@ def _published(name: str, subset: Subset, judge: Callable[[str, str], float | No
 
 
 def _honest(name: str, subset: Subset, judge: Callable[[Pair], float | None]) -> Metric:
-    return Metric(name=name, subset=subset, judge=judge, is_published=False)
+    return Metric(name=name, subset=subset, judge=judge, is_published=False, in_parts=True)
 
 
-METRICS = (
+METRICS: tuple[Metric, ...] = (
     _published("llava_med_open_recall", "open", published.llava_med_open_recall),
     _published("llava_med_open_precision", "open", published.llava_med_open_precision),
     _published("llava_med_open_f1", "open", published.llava_med_open_f1),
@@ -83,10 +91,14 @@ METRICS = (
 
 def candidate_metric(candidates: Sequence[str | int]) -> Metric:
     """`llava_med_open_candidate`, which needs the candidate answers."""
-    return _published(
-        "llava_med_open_candidate",
-        "open",
-        lambda prediction, reference: published.llava_med_open_candidate(
-            prediction, reference, candidates
-        ),
-    )
+    judge = published.Candidates(candidates).accuracy
+    return _published("llava_med_open_candidate", "open", judge)
+
+
+def overlap_metrics() -> list[Metric]:
+    """`open_rouge_l`, where its library is installed; BLEU is no mean of answers' values."""
+    if not is_available():
+        return []
+    return [
+        Metric(name="open_rouge_l", subset="open", judge=_by_texts(rouge_l()), is_published=False)
+    ]

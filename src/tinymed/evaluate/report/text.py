@@ -1,4 +1,4 @@
-"""Scores as a table for people."""
+"""A report as text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,54 +8,93 @@ from tinymed.evaluate.metrics.table import METRICS
 from tinymed.evaluate.report.report import HEADINGS, Report
 from tinymed.records import NOTICE, Score
 
-_HONEST = {metric.name for metric in METRICS if not metric.is_published}
+_PUBLISHED = {metric.name for metric in METRICS if metric.is_published} | {
+    "llava_med_open_candidate"
+}
+_WHOLE = ("all", "open", "closed")
+_IN_PARTS = ("closed_accuracy", "open_recall")
 
 
 def report_text(report: Report) -> str:
-    """A report as text: the table and what a reader must know to believe it."""
-    run = report.run
-    split = f"{run['samples']} (sha256 {run['samples_sha256'][:12]})"
-    first = "" if run["limit"] is None else f", the first {run['limit']} only"
+    """A report as text: the tables and what a reader must know to believe them."""
     lines = [
+        *(f"warning: {warning}" for warning in report.warnings),
+        *([""] if report.warnings else []),
         scores_table(report.conditions),
         "",
-        (
-            f"{run['model']} on {run['engine']}; split {split}{first}; "
-            f"{report.num_samples} samples; decoding {run['decoding']}, "
-            f"at most {run['max_new_tokens']} tokens."
-        ),
+        *_parts_table(report.conditions["model"]),
+        _what_was_measured(report),
         *report.notes,
         NOTICE,
     ]
     return "\n".join(lines)
 
 
-def scores_table(conditions: Mapping[str, Sequence[Score]]) -> str:
-    """One row a metric, one column a condition: percent and 95 % interval.
+def _what_was_measured(report: Report) -> str:
+    run = report.run
+    split = f"{run['samples']} (sha256 {run['samples_sha256'][:12]})"
+    if "model" not in run:
+        return f"{run['predictions']}; split {split}; {report.num_samples} samples."
+    first = "" if run["limit"] is None else f", the first {run['limit']} only"
+    return (
+        f"{run['model']} on {run['engine']}; split {split}{first}; "
+        f"{report.num_samples} samples; decoding {run['decoding']}, "
+        f"at most {run['max_new_tokens']} tokens."
+    )
 
-    n and the number of unparsed answers are those of the first condition.
+
+def scores_table(conditions: Mapping[str, Sequence[Score]]) -> str:
+    """One row a metric over its whole subset; the model's interval, the controls' values.
+
+    n and the number of unparsed answers are the model's.
     """
-    names = list(conditions)
     by_name = {
-        name: {score.metric: score for score in scores} for name, scores in conditions.items()
+        name: {score.metric: score for score in scores if score.subset in _WHOLE}
+        for name, scores in conditions.items()
     }
-    first = by_name[names[0]]
-    rows = [["percent [95 % interval]", *(HEADINGS.get(name, name) for name in names)]]
-    rows[0] += ["n", "unparsed"]
-    for title, wanted in (("published", False), ("honest", True)):
-        rows.append([title + ":"] + [""] * (len(names) + 2))
-        for metric, score in first.items():
-            if (metric in _HONEST) != wanted:
+    model, *controls = by_name.values()
+    headings = [HEADINGS[name].split(" ") for name in conditions]
+    tops = [words[0] if len(words) > 1 else "" for words in headings]
+    rows = [
+        ["", "", "", "", *tops[1:]],
+        ["percent", "n", "unparsed", "[95 % interval]", *(words[-1] for words in headings[1:])],
+    ]
+    for title, is_published in (("published:", True), ("honest:", False)):
+        rows.append([title] + [""] * (len(rows[0]) - 1))
+        for metric, score in model.items():
+            if (metric in _PUBLISHED) != is_published:
                 continue
-            cells = [_cell(by_name[name].get(metric)) for name in names]
-            unparsed = str(score.num_unparsed) if wanted else ""
-            rows.append([f"  {metric}", *cells, str(score.num_samples), unparsed])
+            unparsed = "" if is_published else str(score.num_unparsed)
+            values = [_percent(control.get(metric)) for control in controls]
+            rows.append(
+                [f"  {metric}", str(score.num_samples), unparsed, _with_interval(score), *values]
+            )
     return _aligned(rows)
 
 
-def _cell(score: Score | None) -> str:
-    if score is None:
-        return "-"
+def _parts_table(scores: Sequence[Score]) -> list[str]:
+    """Closed accuracy and open recall of each part; no lines where there are no parts."""
+    parts: dict[str, dict[str, Score]] = {}
+    for score in scores:
+        if score.subset not in _WHOLE:
+            parts.setdefault(score.subset, {})[score.metric] = score
+    if not parts:
+        return []
+    rows = [["", *(cell for metric in _IN_PARTS for cell in ("n", metric))]]
+    for part, by_metric in parts.items():
+        cells = [f"  {part}"]
+        for metric in _IN_PARTS:
+            found = by_metric.get(metric)
+            cells += ["", "-"] if found is None else [str(found.num_samples), _with_interval(found)]
+        rows.append(cells)
+    return [_aligned(rows), ""]
+
+
+def _percent(score: Score | None) -> str:
+    return "-" if score is None else f"{100 * score.value:.1f}"
+
+
+def _with_interval(score: Score) -> str:
     low, high = score.interval
     return f"{100 * score.value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
