@@ -18,7 +18,18 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src" / "tinymed").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-HEAVY = ("numpy", "openvino", "PIL", "pydicom", "tokenizers", "torch", "transformers", "tqdm")
+HEAVY = (
+    "jinja2",
+    "numpy",
+    "openai",
+    "openvino",
+    "PIL",
+    "pydicom",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "tqdm",
+)
 
 
 def _name(path: Path) -> str:

@@ -128,9 +128,16 @@ def test_run_asks_the_model_and_prints_a_table_or_json(
     monkeypatch.setattr("tinymed.engines.choose.open_engine", open_scripted)
     asked = ("run", "tiny", "--samples", samples, "--out", tmp_path / "run", "--no-controls")
     assert "tiny on scripted" in call(*asked, "--threads", 1)
+    assert "data:image" in (tmp_path / "run" / "report.html").read_text()
+    call(*asked, "--no-images")
+    assert "data:image" not in (tmp_path / "run" / "report.html").read_text()
     found = json.loads(call(*asked, "--engine", "torch", "--json"))
     assert list(found["conditions"]) == ["model", "always-yes", "always-no"]
-    assert opened == [("tiny", "openvino", 1), ("tiny", "torch", None)]
+    assert opened == [
+        ("tiny", "openvino", 1),
+        ("tiny", "openvino", None),
+        ("tiny", "torch", None),
+    ]
 
 
 @pytest.mark.parametrize("words", [["-h"], ["run", "-h"], ["score", "--help"]])

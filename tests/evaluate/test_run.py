@@ -35,6 +35,8 @@ FILES = (
     "predictions-question-only.jsonl",
     "predictions-always-no.jsonl",
     "predictions-always-yes.jsonl",
+    "report.html",
+    "report.md",
     "run.json",
     "samples.jsonl",
     "scores.json",

@@ -14,6 +14,7 @@ from tinymed.evaluate.asking import Encode, ask_all, one_image, own_images
 from tinymed.evaluate.assess import assess, blind_answers
 from tinymed.evaluate.controls import black_image, shuffled_images
 from tinymed.evaluate.report.report import Report, report_json
+from tinymed.evaluate.report.write import write_reports
 from tinymed.evaluate.run_folder import (
     SAMPLES_FILE,
     SCORES_FILE,
@@ -42,6 +43,8 @@ class RunSettings:
     """Only the first so many samples."""
     controls: bool = True
     """Whether to ask again with the image blanked and with images shuffled."""
+    images_in_report: bool = True
+    """Whether report.html shows small copies of the images of the worst errors."""
     max_new_tokens: int = 64
     """An answer's longest length."""
     seed: int = 0
@@ -81,6 +84,7 @@ def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
             )
         report = assess(samples, answers, run=identity, train=train, notes=notes)
         write_json(settings.out / SCORES_FILE, report_json(report))
+        write_reports(settings.out, with_images=settings.images_in_report)
     return report
 
 

@@ -7,6 +7,7 @@ import click
 from tinymed.cli.evaluate.compare import compare
 from tinymed.cli.evaluate.judge import judge
 from tinymed.cli.evaluate.options import CONTEXT
+from tinymed.cli.evaluate.report import report
 from tinymed.cli.evaluate.run import run
 from tinymed.cli.evaluate.score import score
 
@@ -21,5 +22,5 @@ def evaluate() -> None:
     """
 
 
-for _command in (run, score, compare, judge):
+for _command in (run, score, compare, judge, report):
     evaluate.add_command(_command)

@@ -15,7 +15,7 @@ from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 @click.argument("model")
 @click.option("--samples", type=FILE, required=True, help="Questions with references.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--train", type=FILE, help="Train samples, for the question-only control.")
+@click.option("--train", type=FILE, help="Train samples, for two controls and the leakage.")
 @click.option(
     "--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True
 )
@@ -24,6 +24,9 @@ from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
     "--no-controls",
     is_flag=True,
     help="Do not ask again with the image blanked and with images shuffled.",
+)
+@click.option(
+    "--no-images", is_flag=True, help="Leave the patients' images out of the written report."
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Processor cores to use.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -36,14 +39,16 @@ def run(  # noqa: PLR0913 - one parameter an option
     engine: str,
     limit: int | None,
     no_controls: bool,
+    no_images: bool,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Ask MODEL every question, score the answers, and do the same for the controls.
 
-    The controls answer from the question alone, about a black image, and about another
-    patient's image: a model that does not beat them does not look. A run that was stopped
-    goes on where it was when started again with the same options.
+    The controls answer without looking, about a black image, and about another patient's
+    image: a model that does not beat them does not look. A run that was stopped goes on
+    where it was when started again with the same options. The folder holds every answer,
+    the scores, and a report to read (report.html, report.md).
 
     \b
     Example:
@@ -55,7 +60,13 @@ def run(  # noqa: PLR0913 - one parameter an option
     from tinymed.evaluate.run import RunSettings, run_evaluation
 
     settings = RunSettings(
-        samples=samples, out=out, train=train, limit=limit, controls=not no_controls
+        samples=samples,
+        out=out,
+        train=train,
+        limit=limit,
+        controls=not no_controls,
+        images_in_report=not no_images,
     )
     report = run_evaluation(open_engine(model, engine=engine, threads=threads), settings)
     click.echo(json.dumps(report_json(report)) if as_json else report_text(report))
+    click.echo(f"Report: {out / 'report.html'}", err=True)
