@@ -48,8 +48,9 @@ def read_samples(path: Path) -> list[Sample]:
     """
     samples: list[Sample] = []
     seen: set[str] = set()
+    folder = path.resolve().parent
     for number, row in read_lines(path):
-        sample = _sample(row, where=f"'{path}' line {number}", folder=path.resolve().parent)
+        sample = _sample(row, where=f"'{path}' line {number}", folder=folder)
         if sample.id in seen:
             raise DataError(f"'{path}' line {number} repeats the id '{sample.id}'.")
         seen.add(sample.id)

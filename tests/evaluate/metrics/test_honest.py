@@ -66,6 +66,8 @@ def test_a_verdict_is_a_whole_word_that_opens_a_sentence(text: str, verdict: str
         ("No evidence of a fracture", "Is there a fracture?", "no"),
         ("The image shows no fracture", "Is there a fracture?", "no"),
         ("There is no abnormality.", "Is the image normal?", None),
+        ("There is no organ of it.", "Do none of the organs belong to it?", None),
+        ("No CT", "Is this something other than a CT?", None),
         ("No abnormality", "Are the lungs clear?", None),
         ("There is no effusion.", "Is there a fracture?", None),
         ("There is no fracture but an effusion.", "Is there a fracture or effusion?", None),

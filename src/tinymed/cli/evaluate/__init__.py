@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tinymed.cli.evaluate.audit import audit
 from tinymed.cli.evaluate.compare import compare
 from tinymed.cli.evaluate.judge import judge
 from tinymed.cli.evaluate.options import CONTEXT
@@ -22,5 +23,5 @@ def evaluate() -> None:
     """
 
 
-for _command in (run, score, compare, judge, report):
+for _command in (run, score, compare, audit, judge, report):
     evaluate.add_command(_command)

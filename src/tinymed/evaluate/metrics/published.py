@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -22,8 +23,30 @@ def _counts(text: str) -> Counter[str]:
     return Counter(normalize(normalize(text)).split())
 
 
-def _matched(prediction: Counter[str], reference: Counter[str]) -> int:
-    return sum(count for word, count in prediction.items() if word in reference)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Overlap:
+    """The counts that the four open metrics are made of."""
+
+    num_answered: int
+    """Words of the answer."""
+    matched: int
+    """Of these, how many occur in the reference."""
+    missed: int
+    """Words of the reference that the answer lacks."""
+    found: int
+    """Different words of the reference that the answer holds."""
+
+
+@lru_cache(maxsize=1024)
+def _overlap(prediction: str, reference: str) -> _Overlap:
+    words, wanted = _counts(prediction), _counts(reference)
+    common = words.keys() & wanted.keys()
+    return _Overlap(
+        num_answered=words.total(),
+        matched=sum(words[word] for word in common),
+        missed=wanted.total() - sum(wanted[word] for word in common),
+        found=len(common),
+    )
 
 
 def llava_med_open_precision(prediction: str, reference: str) -> float:
@@ -32,9 +55,8 @@ def llava_med_open_precision(prediction: str, reference: str) -> float:
     >>> llava_med_open_precision("lung lung lung heart", "lung effusion")
     0.75
     """
-    words, wanted = _counts(prediction), _counts(reference)
-    matched = _matched(words, wanted)
-    return matched / words.total() if matched else 0.0
+    overlap = _overlap(prediction, reference)
+    return overlap.matched / overlap.num_answered if overlap.matched else 0.0
 
 
 def llava_med_open_recall(prediction: str, reference: str) -> float:
@@ -46,10 +68,9 @@ def llava_med_open_recall(prediction: str, reference: str) -> float:
     >>> llava_med_open_recall("lung lung lung heart", "lung effusion")
     0.75
     """
-    words, wanted = _counts(prediction), _counts(reference)
-    matched = _matched(words, wanted)
-    missed = sum(count for word, count in wanted.items() if word not in words)
-    return matched / (matched + missed) if matched else 0.0
+    overlap = _overlap(prediction, reference)
+    matched = overlap.matched
+    return matched / (matched + overlap.missed) if matched else 0.0
 
 
 def llava_med_open_f1(prediction: str, reference: str) -> float:
@@ -71,9 +92,8 @@ def llava_med_open_exact(prediction: str, reference: str) -> float:
     >>> llava_med_open_exact("nodule", "the right lower lobe shows a small nodule")
     1.0
     """
-    words, wanted = _counts(prediction), _counts(reference)
-    found = sum(1 for word in wanted if word in words)
-    return found / words.total() if found else 0.0
+    overlap = _overlap(prediction, reference)
+    return overlap.found / overlap.num_answered if overlap.found else 0.0
 
 
 def llava_med_open_substring(prediction: str, reference: str) -> float:

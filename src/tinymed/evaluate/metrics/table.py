@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from tinymed.evaluate.metrics import honest, published
@@ -36,15 +37,20 @@ class Metric:
         return self.every_type or self.subset in ("all", answer_type)
 
 
+# "accuracy" asks again what the metric of its answer type has asked just before or after.
+_closed = lru_cache(maxsize=1024)(honest.closed_accuracy)
+_exact = lru_cache(maxsize=1024)(honest.open_exact_match)
+
+
 def accuracy(pair: Pair) -> float | None:
     """`closed_accuracy` of a closed question, `open_exact_match` of an open one."""
     if pair.sample.answer_type == "closed":
         return _closed_accuracy(pair)
-    return honest.open_exact_match(pair.prediction.text, pair.sample.reference)
+    return _exact(pair.prediction.text, pair.sample.reference)
 
 
 def _closed_accuracy(pair: Pair) -> float | None:
-    return honest.closed_accuracy(pair.prediction.text, pair.sample.reference, pair.sample.question)
+    return _closed(pair.prediction.text, pair.sample.reference, pair.sample.question)
 
 
 def _by_texts(judge: Callable[[str, str], float | None]) -> Callable[[Pair], float | None]:
@@ -83,7 +89,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     _honest("accuracy", "all", accuracy),
     _honest("closed_accuracy", "closed", _closed_accuracy),
-    _honest("open_exact_match", "open", _by_texts(honest.open_exact_match)),
+    _honest("open_exact_match", "open", _by_texts(_exact)),
     _honest("open_recall", "open", _by_texts(honest.open_recall)),
     _honest("open_token_f1", "open", _by_texts(honest.open_token_f1)),
 )

@@ -48,8 +48,8 @@ _ASKS_WHETHER_THERE_IS = re.compile(
     r"(?:is|are) \w+(?: \w+)* (?:present|seen|visible|visualized|identified))"
 )
 _ASKS_FOR_THE_ABSENCE = re.compile(
-    r"\b(?:no|not|without|absent|absence|free of|normal|normally|healthy|clear|intact|"
-    r"unremarkable|ruled out|lack|missing)\b"
+    r"\b(?:no|not|none|other than|without|absent|absence|free of|normal|normally|healthy|clear|"
+    r"intact|unremarkable|ruled out|lack|missing)\b"
 )
 
 

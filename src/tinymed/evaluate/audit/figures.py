@@ -1,0 +1,101 @@
+"""A figure with its 95 % interval: any statistic under the cluster bootstrap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tinymed.evaluate.intervals import percentile_interval, resampled_totals
+
+Floats = npt.NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]
+"""From how often each item counts, shape (rows, items), to one value a row; NaN where it is not
+defined."""
+_CELLS_AT_ONCE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One number, how sure it is, and over how many items."""
+
+    value: float | None
+    """None where it is not defined; `reason` then says why."""
+    interval: tuple[float, float] | None
+    """95 %, whole groups resampled; None without a value or with a single group. Where all
+    items agree, it has no width and understates the doubt."""
+    num_samples: int
+    reason: str | None = None
+
+
+class Resamples:
+    """2,000 resamples of whole groups; every figure asked of one object sees the same ones."""
+
+    def __init__(self, groups: Sequence[str], *, seed: int = 0) -> None:
+        """Draw from the clusters of the items, one cluster an item, at least one item.
+
+        Raises:
+            ValueError: If there are no items.
+        """
+        names = list(dict.fromkeys(groups))
+        place = {name: index for index, name in enumerate(names)}
+        self._group_of = np.array([place[group] for group in groups], dtype=np.intp)
+        self._num_groups = len(names)
+        # How often each group is drawn is the total of a column that counts that group.
+        self._times = resampled_totals(np.eye(len(names)), names, seed=seed)
+
+    def figure(self, statistic: Statistic, *, undefined: str = "nothing to count") -> Figure:
+        """Evaluate a statistic on all items and, for the interval, on every resample.
+
+        Resamples on which it is not defined are left out of the interval.
+
+        Args:
+            statistic: A figure of items that count so many times each.
+            undefined: Why there is no value, where the statistic of all items is NaN.
+
+        Example:
+            >>> right = np.array([1.0, 0.0] * 50)
+            >>> resamples = Resamples([str(item) for item in range(100)])
+            >>> resamples.figure(lambda times: (times @ right) / times.sum(axis=1)).value
+            0.5
+        """
+        num_items = len(self._group_of)
+        value = float(statistic(np.ones((1, num_items)))[0])
+        if math.isnan(value):
+            return Figure(value=None, interval=None, num_samples=num_items, reason=undefined)
+        interval = None
+        if self._num_groups > 1:
+            rows_at_once = max(1, _CELLS_AT_ONCE // num_items)
+            starts = range(0, len(self._times), rows_at_once)
+            drawn = (self._times[start : start + rows_at_once] for start in starts)
+            values = [statistic(times[:, self._group_of]) for times in drawn]
+            interval = percentile_interval(np.concatenate(values))
+        return Figure(value=value, interval=interval, num_samples=num_items)
+
+    def mean(self, values: Floats, *, among: npt.NDArray[np.bool_] | None = None) -> Figure:
+        """The mean of one value an item, or of the items where `among` holds.
+
+        >>> values = np.array([1.0, 0.0, 1.0, 1.0])
+        >>> figure = Resamples(["a", "b", "c", "d"]).mean(values, among=values > 2)
+        >>> figure.value, figure.num_samples, figure.reason
+        (None, 0, 'nothing to count')
+        """
+        counted = np.ones(len(values)) if among is None else among.astype(np.float64)
+        number = int(counted.sum())
+        if not number:
+            return Figure(value=None, interval=None, num_samples=0, reason="nothing to count")
+        interval = None
+        if self._num_groups > 1:
+            sums = self._times @ self._by_group(values * counted)
+            numbers = self._times @ self._by_group(counted)
+            with np.errstate(invalid="ignore"):
+                interval = percentile_interval(sums / numbers)
+        value = float((values * counted).sum() / number)
+        return Figure(value=value, interval=interval, num_samples=number)
+
+    def _by_group(self, values: Floats) -> Floats:
+        sums = np.bincount(self._group_of, weights=values, minlength=self._num_groups)
+        return sums.astype(np.float64)
