@@ -8,10 +8,11 @@ from typing import Any
 
 from tinymed.errors import DataError
 from tinymed.evaluate.controls import constant, nearest_question, question_only
+from tinymed.evaluate.gains import gains
 from tinymed.evaluate.leakage.report import find_leakage, leakage_json, warnings_of
 from tinymed.evaluate.metrics.text_overlap import LEFT_OUT, is_available
 from tinymed.evaluate.report.report import HEADINGS, Report
-from tinymed.evaluate.score import score
+from tinymed.evaluate.score import resampled_scores
 from tinymed.records import Prediction, Sample
 
 
@@ -68,14 +69,24 @@ def assess(
     """
     leakage = None if train is None else find_leakage(train, samples)
     libraries = () if is_available() else (LEFT_OUT,)
+    found = {
+        condition: resampled_scores(
+            samples, answers[condition], candidates=candidates, seed=run["seed"]
+        )
+        for condition in HEADINGS
+        if condition in answers
+    }
     return Report(
         run=run,
         conditions={
-            condition: score(samples, answers[condition], candidates=candidates, seed=run["seed"])
-            for condition in HEADINGS
-            if condition in answers
+            condition: [one.score for one in scores] for condition, scores in found.items()
         },
         num_samples=len(samples),
+        gains={
+            condition: gains(found["model"], scores)
+            for condition, scores in found.items()
+            if condition != "model"
+        },
         leakage=None if leakage is None else leakage_json(leakage),
         warnings=() if leakage is None else warnings_of(leakage),
         notes=(*notes, *libraries),

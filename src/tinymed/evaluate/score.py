@@ -26,6 +26,17 @@ _LARGE = 20_000
 """Samples from which on scoring takes seconds and shows how far it is."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resampled:
+    """A score, and the same figure in each resample."""
+
+    score: Score
+    values: Floats
+    """Shape (2000,); NaN where no sample was drawn. The n-th value of every score of the same
+    samples and seed is of the same groups."""
+    num_groups: int
+
+
 def score(
     samples: Sequence[Sample],
     predictions: Sequence[Prediction],
@@ -53,6 +64,18 @@ def score(
     Raises:
         DataError: If predictions and samples do not match one to one.
     """
+    found = resampled_scores(samples, predictions, candidates=candidates, seed=seed)
+    return [one.score for one in found]
+
+
+def resampled_scores(
+    samples: Sequence[Sample],
+    predictions: Sequence[Prediction],
+    *,
+    candidates: Sequence[str | int] | None = None,
+    seed: int = 0,
+) -> list[Resampled]:
+    """What `score` gives, with the resamples that its intervals come from."""
     pairs = pair(samples, predictions)
     metrics = [*METRICS, *overlap_metrics()]
     if candidates:
@@ -130,7 +153,7 @@ def _bleus(pairs: Sequence[Pair]) -> Iterator[_Figure]:
         )
 
 
-def _scores(figures: Sequence[_Figure], groups: Sequence[str], *, seed: int) -> Iterator[Score]:
+def _scores(figures: Sequence[_Figure], groups: Sequence[str], *, seed: int) -> Iterator[Resampled]:
     """Resample all figures at once: one drawing of groups serves every column."""
     place: dict[bytes, int] = {}
     columns: list[Floats] = []
@@ -151,17 +174,17 @@ def _scores(figures: Sequence[_Figure], groups: Sequence[str], *, seed: int) -> 
     resampled = resampled_totals(matrix, groups, seed=seed)
     _, number_of_group = np.unique(groups, return_inverse=True)
     for figure, own in zip(figures, wanted, strict=True):
-        yield Score(
+        values = figure.of(resampled[:, own])
+        num_groups = len(np.unique(number_of_group[figure.counts]))
+        score = Score(
             metric=figure.metric,
             subset=figure.subset,
             value=float(figure.of(sums[:, own])[0]),
-            interval=share_interval(
-                figure.of(resampled[:, own]),
-                num_groups=len(np.unique(number_of_group[figure.counts])),
-            ),
+            interval=share_interval(values, num_groups=num_groups),
             num_samples=int(figure.counts.sum()),
             num_unparsed=figure.num_unparsed,
         )
+        yield Resampled(score=score, values=values, num_groups=num_groups)
 
 
 def _watched(pairs: Sequence[Pair]) -> Iterator[Pair]:

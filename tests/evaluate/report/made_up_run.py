@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tinymed.evaluate.gains import Gain
 from tinymed.evaluate.report.report import HEADINGS, Report
 from tinymed.records import Sample, Score
 
@@ -48,6 +49,17 @@ def scores_of(value: float) -> list[Score]:
     return scores
 
 
+def gains_of(model: Sequence[Score], control: Sequence[Score]) -> list[Gain]:
+    """Gains whose intervals reach 0.1 to both sides."""
+    of_control = {(one.metric, one.subset): one.value for one in control}
+    found = []
+    for one in model:
+        value = one.value - of_control.get((one.metric, one.subset), one.value)
+        interval = (value - 0.1, value + 0.1)
+        found.append(Gain(metric=one.metric, subset=one.subset, value=value, interval=interval))
+    return found
+
+
 def made_up_report(
     conditions: Mapping[str, Sequence[Score]] | None = None, **fields: Any
 ) -> Report:
@@ -55,7 +67,11 @@ def made_up_report(
     if conditions is None:
         values = [0.7 - 0.04 * place for place in range(len(HEADINGS))]
         conditions = {name: scores_of(value) for name, value in zip(HEADINGS, values, strict=True)}
-    given: dict[str, Any] = {"run": {"model": "made-up", "samples": "test.jsonl"}, **fields}
+    given: dict[str, Any] = {
+        "run": {"model": "made-up", "samples": "test.jsonl"},
+        "gains": {name: gains_of(conditions["model"], conditions[name]) for name in conditions},
+        **fields,
+    }
     return Report(conditions=conditions, num_samples=200, **given)
 
 

@@ -74,7 +74,8 @@ def bleu(sums: npt.NDArray[np.float64], *, order: int) -> npt.NDArray[np.float64
         # Percent, of which rounding can leave a hair more than a hundred.
         return min(1.0, found.score / 100)
 
-    return np.array([value([int(count) for count in row]) for row in sums])
+    different, places = np.unique(sums, axis=0, return_inverse=True)
+    return np.array([value([int(count) for count in row]) for row in different])[places]
 
 
 class _Words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tinymed.evaluate.gains import Gain
 from tinymed.evaluate.report.figures import (
     FEW_SAMPLES,
     MODEL,
@@ -44,21 +45,22 @@ def best_control(scores: Mapping[str, Score]) -> tuple[str, Score] | None:
     return max(controls, key=lambda one: one[1].value) if controls else None
 
 
-def is_beaten(control: Score, model: Score) -> bool:
-    """Whether the model's interval lies wholly above the control's.
+def is_beaten(gain: Gain | None) -> bool:
+    """Whether the model is better by more than chance explains: the gain's interval is above 0.
 
-    Intervals that overlap do not show that the model is better; a paired comparison might.
+    The gain is paired, so two scores whose own intervals overlap can still be told apart.
     """
-    return control.interval[1] < model.interval[0]
+    return gain is not None and gain.interval[0] > 0
 
 
 def summary(report: Report) -> list[str]:
     """What was found, one paragraph for closed and one for open questions."""
-    paragraphs = (_paragraph(find_scores(report, one.metric), one) for one in _WORDINGS)
+    paragraphs = (_paragraph(report, one) for one in _WORDINGS)
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def _paragraph(scores: Mapping[str, Score], wording: _Wording) -> str:
+def _paragraph(report: Report, wording: _Wording) -> str:
+    scores = find_scores(report, wording.metric)
     model = scores.get(MODEL)
     if model is None:
         return ""
@@ -75,9 +77,10 @@ def _paragraph(scores: Mapping[str, Score], wording: _Wording) -> str:
         )
     name, control = best
     said = wording.of_control.format(figure=_figure(control))
+    gain = report.gain(name, control)
     return (
         f"{opening}; the best answer given without seeing that image ({heading(name)}) {said}: "
-        f"{_difference(model, control)}. {_verdict(model, control)}{few}"
+        f"{_difference(model, control)}{_gain_interval(gain)}. {_verdict(gain)}{few}"
     )
 
 
@@ -93,12 +96,16 @@ def _difference(model: Score, control: Score) -> str:
     return f"{abs(points):.1f} points {'less' if points > 0 else 'more'}"
 
 
-def _verdict(model: Score, control: Score) -> str:
-    if is_beaten(control, model):
-        return "The intervals do not overlap: the model is better than that."
-    if model.interval[1] < control.interval[0]:
+def _gain_interval(gain: Gain | None) -> str:
+    if gain is None:
+        return ""
+    low, high = (f"{100 * bound:+.1f}" for bound in gain.interval)
+    return f" (the model's gain: {low} to {high})"
+
+
+def _verdict(gain: Gain | None) -> str:
+    if is_beaten(gain):
+        return "The model is better than that by more than chance explains."
+    if gain is not None and gain.interval[1] < 0:
         return "The model does worse than an answer that never saw the image."
-    return (
-        "The intervals overlap: the model is not shown to be better than an answer that "
-        "never saw the image."
-    )
+    return "The model is not shown to be better than an answer that never saw the image."

@@ -34,8 +34,8 @@ GLOSSARY = {
     "images were asked about. The images are drawn again 2,000 times, each with all its "
     "questions, because these stand or fall together (bootstrap over groups); 95 of 100 draws "
     "give a figure in the interval. The fewer the images, the wider it is.",
-    "overlap": "Where two intervals overlap, this page does not call one figure better. That is "
-    "careful: a comparison question by question can find differences that it misses.",
+    "gain": "The model's figure less a control's. Both are drawn again over the same images, so "
+    "the interval is that of the difference; where it reaches nought, nothing is claimed.",
     "control": "An answer that cannot come from the image. A model that does not beat every "
     "control is not shown to look.",
     **_CONTROLS,

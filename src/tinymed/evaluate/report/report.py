@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tinymed.errors import DataError
+from tinymed.evaluate.gains import Gain
 from tinymed.evaluate.run_folder import SCORES_FILE
 from tinymed.records import NOTICE, Score
 
@@ -33,12 +34,20 @@ class Report:
     conditions: Mapping[str, Sequence[Score]]
     """Scores under each condition of HEADINGS, as far as measured."""
     num_samples: int
+    gains: Mapping[str, Sequence[Gain]] = field(default_factory=dict)
+    """The model's scores less those of each other condition, paired."""
     leakage: Mapping[str, Any] | None = None
     """What the samples share with the train samples, where these were given."""
     warnings: tuple[str, ...] = ()
     """What a reader must know before believing a number."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
+
+    def gain(self, condition: str, score: Score) -> Gain | None:
+        """The model's gain over a condition under a score's metric and subset."""
+        wanted = (score.metric, score.subset)
+        found = (one for one in self.gains.get(condition, ()) if (one.metric, one.subset) == wanted)
+        return next(found, None)
 
 
 def score_json(score: Score) -> dict[str, Any]:
@@ -66,6 +75,24 @@ def score_from_json(row: Mapping[str, Any]) -> Score:
     )
 
 
+def gain_json(gain: Gain) -> dict[str, Any]:
+    """One gain as JSON; value and interval are differences of fractions."""
+    return {
+        "metric": gain.metric,
+        "subset": gain.subset,
+        "value": gain.value,
+        "interval": list(gain.interval),
+    }
+
+
+def gain_from_json(row: Mapping[str, Any]) -> Gain:
+    """The gain that `gain_json` wrote."""
+    low, high = row["interval"]
+    return Gain(
+        metric=row["metric"], subset=row["subset"], value=row["value"], interval=(low, high)
+    )
+
+
 def report_json(report: Report) -> dict[str, Any]:
     """A whole report as JSON, as `scores.json` holds it."""
     return {
@@ -75,6 +102,10 @@ def report_json(report: Report) -> dict[str, Any]:
         "conditions": {
             condition: [score_json(score) for score in scores]
             for condition, scores in report.conditions.items()
+        },
+        "gains": {
+            condition: [gain_json(gain) for gain in gains]
+            for condition, gains in report.gains.items()
         },
         "leakage": None if report.leakage is None else dict(report.leakage),
         "warnings": list(report.warnings),
@@ -98,6 +129,10 @@ def read_report(folder: Path) -> Report:
                 for condition, rows in found["conditions"].items()
             },
             num_samples=found["num_samples"],
+            gains={
+                condition: [gain_from_json(row) for row in rows]
+                for condition, rows in found.get("gains", {}).items()
+            },
             leakage=found.get("leakage"),
             warnings=tuple(found.get("warnings", ())),
             notes=tuple(found["notes"]),

@@ -33,8 +33,8 @@ from tinymed.records import Score
 
 _NOT_BEATEN = "≈"
 _NOT_BEATEN_REMARK = (
-    f"{_NOT_BEATEN} marks a control that the model is not shown to beat: its interval reaches "
-    "the model's or lies above it."
+    f"{_NOT_BEATEN} marks a control that the model is not shown to beat: the 95 % interval of "
+    "the paired difference reaches nought."
 )
 _SUBSETS = {"all": "All questions", "closed": "Closed questions", "open": "Open questions"}
 _STANDINGS = {
@@ -98,7 +98,7 @@ def metrics_section(report: Report) -> Section:
     for metric, scores in by_metric.items():
         subset = next(iter(scores.values())).subset
         title = f"{_SUBSETS.get(subset, subset)}, {_STANDINGS[standing(metric)]}"
-        row = _metric_row(metric, scores, conditions, note=numbers[metric])
+        row = _metric_row(report, metric, scores, note=numbers[metric])
         groups.setdefault(title, []).append(row)
     unparsed = Column(title="unparsed")
     table = Table(
@@ -138,12 +138,10 @@ def _note(metric: str, number: int) -> Note:
     return Note(number=number, name=metric, text=words.counts, defect=words.defect)
 
 
-def _metric_row(
-    metric: str, scores: Mapping[str, Score], conditions: Sequence[str], *, note: int
-) -> Row:
+def _metric_row(report: Report, metric: str, scores: Mapping[str, Score], *, note: int) -> Row:
     model = scores.get(MODEL)
     cells = [Cell(text=metric_note(metric).title, detail=metric, note=note)]
-    cells += [_condition_cell(condition, scores, model) for condition in conditions]
+    cells += [_condition_cell(report, name, scores) for name in conditions_of(report)]
     cells += [
         Cell(text="–" if model is None else str(model.num_samples)),
         Cell(text="–" if model is None else _unparsed(metric, model)),
@@ -156,11 +154,11 @@ def _unparsed(metric: str, model: Score) -> str:
     return "" if standing(metric) == "published" else str(model.num_unparsed)
 
 
-def _condition_cell(condition: str, scores: Mapping[str, Score], model: Score | None) -> Cell:
-    score = scores.get(condition)
+def _condition_cell(report: Report, condition: str, scores: Mapping[str, Score]) -> Cell:
+    score, model = scores.get(condition), scores.get(MODEL)
     if score is None or model is None or condition == MODEL:
         return score_cell(score, is_strong=condition == MODEL)
-    sign = "" if is_beaten(score, model) else f"{_NOT_BEATEN} "
+    sign = "" if is_beaten(report.gain(condition, score)) else f"{_NOT_BEATEN} "
     # Some published metrics drop answers, and then not as many of every condition.
     n = (
         ""
@@ -178,12 +176,15 @@ def parts_sections(report: Report) -> list[Section]:
         closed = _parts(report, dimension, "closed_accuracy")
         if closed:
             blocks.append(
-                _parts_table(f"Closed questions by {title.lower()}: accuracy, percent", closed)
+                _parts_table(
+                    report, f"Closed questions by {title.lower()}: accuracy, percent", closed
+                )
             )
         found = _parts(report, dimension, "open_recall")
         if found:
             blocks.append(
                 _parts_table(
+                    report,
                     f"Open questions by {title.lower()}: recall of words, percent",
                     found,
                     beside={
@@ -228,6 +229,7 @@ def _parts(report: Report, dimension: str, metric: str) -> dict[str, dict[str, S
 
 
 def _parts_table(
+    report: Report,
     caption: str,
     parts: Mapping[str, Mapping[str, Score]],
     *,
@@ -246,7 +248,7 @@ def _parts_table(
     rows = []
     for part, scores in parts.items():
         more = [score_cell(found.get(part, {}).get(MODEL)) for found in beside.values()]
-        rows.append(_part_row(part, scores, more, has_controls=has_controls))
+        rows.append(_part_row(report, part, scores, more, has_controls=has_controls))
     remarks = []
     if has_controls:
         remarks.append(f"Filled dot: the model; hollow dot: its best control. {_NOT_BEATEN_REMARK}")
@@ -261,7 +263,12 @@ def _parts_table(
 
 
 def _part_row(
-    part: str, scores: Mapping[str, Score], more: Sequence[Cell], *, has_controls: bool
+    report: Report,
+    part: str,
+    scores: Mapping[str, Score],
+    more: Sequence[Cell],
+    *,
+    has_controls: bool,
 ) -> Row:
     model = scores[MODEL]
     best = best_control(scores)
@@ -271,7 +278,7 @@ def _part_row(
     if best is not None:
         name, score = best
         marks = (*marks, mark(score, is_model=False))
-        sign = "" if is_beaten(score, model) else f"{_NOT_BEATEN} "
+        sign = "" if is_beaten(report.gain(name, score)) else f"{_NOT_BEATEN} "
         control = Cell(
             text=sign + percent(score.value), detail=f"{interval(score)} {heading(name)}"
         )

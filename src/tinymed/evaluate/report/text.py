@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tinymed.evaluate.metrics.table import METRICS
+from tinymed.evaluate.report.against_controls import summary
 from tinymed.evaluate.report.report import HEADINGS, Report
 from tinymed.records import NOTICE, Score
 
@@ -21,6 +22,8 @@ def report_text(report: Report) -> str:
         *(f"warning: {warning}" for warning in report.warnings),
         *([""] if report.warnings else []),
         scores_table(report.conditions),
+        "",
+        *(sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in summary(report)),
         "",
         *_parts_table(report.conditions["model"]),
         _what_was_measured(report),
