@@ -68,3 +68,9 @@ def test_rare_values_share_a_part_and_none_is_lost() -> None:
     assert len(masks) == LARGEST + 1
     assert masks["modality=(rarer)"].sum() == 5
     assert np.sum(list(masks.values()), axis=0).tolist() == [1] * len(many)
+
+
+def test_a_further_dimension_divides_like_the_others() -> None:
+    masks = parts(SAMPLES, {"image_in_train": ["near", "no", "no", "no", "no", "near"]})
+    assert masks["image_in_train=near"].tolist() == [True, False, False, False, False, True]
+    assert list(masks)[-2:] == ["image_in_train=no", "image_in_train=near"]

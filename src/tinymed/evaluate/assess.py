@@ -68,10 +68,18 @@ def assess(
         DataError: If predictions and samples do not match one to one.
     """
     leakage = None if train is None else find_leakage(train, samples)
+    more_parts = {}
+    if leakage is not None and leakage.image_in_train:
+        in_train = leakage.image_in_train
+        more_parts["image_in_train"] = [in_train.get(one.id, "(none)") for one in samples]
     libraries = () if is_available() else (LEFT_OUT,)
     found = {
         condition: resampled_scores(
-            samples, answers[condition], candidates=candidates, seed=run["seed"]
+            samples,
+            answers[condition],
+            candidates=candidates,
+            more_parts=more_parts,
+            seed=run["seed"],
         )
         for condition in HEADINGS
         if condition in answers

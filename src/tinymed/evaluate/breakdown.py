@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,18 @@ LARGEST = 30
 """Values of one dimension that get a row each; what is rarer shares one."""
 
 
-def parts(samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.bool_]]:
+def parts(
+    samples: Sequence[Sample], more: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, npt.NDArray[np.bool_]]:
     """Which samples belong to each modality, body part and question type.
 
     A dimension that says nothing (one value for all, or none given) has no parts. Beyond
     the 30 largest values of a dimension, the rest share the part "DIMENSION=(rarer)";
     samples without a value are in "DIMENSION=(none)".
+
+    Args:
+        samples: What is divided.
+        more: Further dimensions: the value of each sample.
 
     Returns:
         "modality=CT" and the like, largest first within a dimension; shape (samples,) each.
@@ -35,18 +41,18 @@ def parts(samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.bool_]]:
         >>> list(found)
         ['modality=CT', 'modality=MRI', 'modality=(none)']
     """
+    dimensions: dict[str, Sequence[str]] = {
+        dimension: [getattr(sample, dimension) or "(none)" for sample in samples]
+        for dimension in DIMENSIONS
+    }
     found = {}
-    for dimension in DIMENSIONS:
-        given = [getattr(sample, dimension) or "(none)" for sample in samples]
+    for dimension, given in {**dimensions, **(more or {})}.items():
         counts = Counter(given)
         if len(counts) == 1:
             continue
-        common = {value for value, _ in counts.most_common(LARGEST)}
-        values = np.array([value if value in common else "(rarer)" for value in given])
-        for value in dict.fromkeys(
-            [*(value for value, _ in counts.most_common(LARGEST)), "(rarer)"]
-        ):
-            mask = values == value
-            if mask.any():
-                found[f"{dimension}={value}"] = mask
+        common = [value for value, _ in counts.most_common(LARGEST)]
+        shown = set(common)
+        values = np.array([value if value in shown else "(rarer)" for value in given])
+        for value in common if len(common) == len(counts) else [*common, "(rarer)"]:
+            found[f"{dimension}={value}"] = values == value
     return found

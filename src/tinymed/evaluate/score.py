@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -73,16 +73,24 @@ def resampled_scores(
     predictions: Sequence[Prediction],
     *,
     candidates: Sequence[str | int] | None = None,
+    more_parts: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> list[Resampled]:
-    """What `score` gives, with the resamples that its intervals come from."""
+    """What `score` gives, with the resamples that its intervals come from.
+
+    `more_parts` names further dimensions to break the scores down by: a value for each sample.
+    """
     pairs = pair(samples, predictions)
     metrics = [*METRICS, *overlap_metrics()]
     if candidates:
         metrics.insert(0, candidate_metric(candidates))
     judged = judge_all(metrics, _watched(pairs), num_pairs=len(pairs))
     groups = [cluster(sample) for sample in samples]
-    figures = [*_means(judged), *_bleus(pairs), *_means_of_parts(judged, samples)]
+    figures = [
+        *_means(judged),
+        *_bleus(pairs),
+        *_means_of_parts(judged, parts(samples, more_parts)),
+    ]
     return list(_scores(figures, groups, seed=seed))
 
 
@@ -114,8 +122,10 @@ def _means(judged: Sequence[Judged]) -> Iterator[_Figure]:
         yield from _mean(one, one.metric.subset, one.counts)
 
 
-def _means_of_parts(judged: Sequence[Judged], samples: Sequence[Sample]) -> Iterator[_Figure]:
-    for name, mask in parts(samples).items():
+def _means_of_parts(
+    judged: Sequence[Judged], masks: Mapping[str, npt.NDArray[np.bool_]]
+) -> Iterator[_Figure]:
+    for name, mask in masks.items():
         for one in judged:
             if one.metric.in_parts:
                 yield from _mean(one, name, one.counts & mask)

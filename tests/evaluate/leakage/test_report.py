@@ -69,6 +69,13 @@ def test_each_kind_is_counted_with_an_example(images: dict[str, Path]) -> None:
         sample("6", images["b.png"], "Where is it?"),
     ]
     found = find_leakage(train, samples)
+    assert found.image_in_train == {
+        "1": "same file",
+        "2": "near",
+        "3": "near",
+        "4": "no",
+        "6": "no",
+    }
     assert found == Leakage(
         num_samples=6,
         num_train=3,

@@ -74,6 +74,8 @@ class Leakage:
     """Train samples whose image cannot be shown as a picture: what is like it is not found."""
     examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     """Up to NUM_EXAMPLES of each of KINDS, in the order of the samples."""
+    image_in_train: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """For the id of each sample with an image: "same file", "near" or "no". Not kept in JSON."""
 
 
 def find_leakage(
@@ -103,6 +105,7 @@ def find_leakage(
         num_unreadable=_num_unreadable(samples, images),
         num_unreadable_train=_num_unreadable(train, images),
         examples={kind: tuple(found.examples[kind]) for kind in KINDS if found.examples[kind]},
+        image_in_train=found.image_in_train,
     )
 
 
@@ -158,6 +161,7 @@ class _Findings:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(KINDS, 0)
         self.examples: dict[str, list[Example]] = {kind: [] for kind in KINDS}
+        self.image_in_train: dict[str, str] = {}
         self._shown: set[tuple[str, Path | Words | None]] = set()
 
     def add(self, kind: str, sample: Sample, train: Sample, match: Match | None = None) -> None:
@@ -173,8 +177,11 @@ class _Findings:
 
 def _compare(sample: Sample, known: _Train, image: Fingerprint | None, found: _Findings) -> None:
     matches = known.matches(image) if image else []
+    if image:
+        found.image_in_train[sample.id] = "no"
     if image and matches:
         kind = "same_file" if matches[0].digest == image.digest else "near_image"
+        found.image_in_train[sample.id] = {"same_file": "same file", "near_image": "near"}[kind]
         found.add(kind, sample, known.by_image[matches[0].digest], matches[0])
     words = normalized_words(sample.question)
     if not words or words not in known.by_question:
@@ -195,7 +202,9 @@ def _compare(sample: Sample, known: _Train, image: Fingerprint | None, found: _F
 def leakage_json(leakage: Leakage) -> dict[str, Any]:
     """Turn a leakage report into JSON, with how near images were told."""
     method = {"max_distance_bits": MAX_DISTANCE_BITS, "min_correlation": MIN_CORRELATION}
-    return {**asdict(leakage), "near_image_method": method}
+    found = asdict(leakage)
+    del found["image_in_train"]
+    return {**found, "near_image_method": method}
 
 
 def leakage_from_json(value: Mapping[str, Any]) -> Leakage:
@@ -205,8 +214,10 @@ def leakage_from_json(value: Mapping[str, Any]) -> Leakage:
         DataError: If a field is missing or of a wrong type.
     """
     try:
-        counts = {
-            one.name: int(value[one.name]) for one in fields(Leakage) if one.name != "examples"
+        counts: dict[str, Any] = {
+            one.name: int(value[one.name])
+            for one in fields(Leakage)
+            if one.name not in ("examples", "image_in_train")
         }
         examples = {
             kind: tuple(Example(**example) for example in found)

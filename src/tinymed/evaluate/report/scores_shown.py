@@ -47,6 +47,7 @@ _DIMENSIONS = {
     "modality": "Modality",
     "body_part": "Body part",
     "question_type": "Question type",
+    "image_in_train": "Whether train holds the image",
 }
 
 
