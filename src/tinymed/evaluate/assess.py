@@ -15,6 +15,9 @@ from tinymed.evaluate.report.report import HEADINGS, Report
 from tinymed.evaluate.score import resampled_scores
 from tinymed.records import Prediction, Sample
 
+CONSTANT = {"always-yes": "Yes", "always-no": "No"}
+"""Controls that say the same to everything; how their text overlaps says nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlindAnswers:
@@ -27,10 +30,7 @@ class BlindAnswers:
 
 def blind_answers(samples: Sequence[Sample], train: Sequence[Sample] | None) -> BlindAnswers:
     """Answer without a model: always yes, always no and, with train samples, by copying."""
-    conditions = {
-        "always-yes": constant(samples, "Yes"),
-        "always-no": constant(samples, "No"),
-    }
+    conditions = {name: constant(samples, text) for name, text in CONSTANT.items()}
     if train is None:
         missing = (
             "No question-only and no nearest-question control, no leakage report: name --train."
@@ -79,6 +79,7 @@ def assess(
             answers[condition],
             candidates=candidates,
             more_parts=more_parts,
+            overlap=condition not in CONSTANT,
             seed=run["seed"],
         )
         for condition in HEADINGS

@@ -74,21 +74,23 @@ def resampled_scores(
     *,
     candidates: Sequence[str | int] | None = None,
     more_parts: Mapping[str, Sequence[str]] | None = None,
+    overlap: bool = True,
     seed: int = 0,
 ) -> list[Resampled]:
     """What `score` gives, with the resamples that its intervals come from.
 
     `more_parts` names further dimensions to break the scores down by: a value for each sample.
+    Without `overlap`, BLEU and ROUGE-L are left out.
     """
     pairs = pair(samples, predictions)
-    metrics = [*METRICS, *overlap_metrics()]
+    metrics = [*METRICS, *(overlap_metrics() if overlap else ())]
     if candidates:
         metrics.insert(0, candidate_metric(candidates))
     judged = judge_all(metrics, _watched(pairs), num_pairs=len(pairs))
     groups = [cluster(sample) for sample in samples]
     figures = [
         *_means(judged),
-        *_bleus(pairs),
+        *(_bleus(pairs) if overlap else ()),
         *_means_of_parts(judged, parts(samples, more_parts)),
     ]
     return list(_scores(figures, groups, seed=seed))
