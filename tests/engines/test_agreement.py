@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinymed.data.request import ImportRequest
 from tinymed.data.sources import import_set
 from tinymed.engines.choose import open_engine
 from tinymed.errors import TinymedError
@@ -15,6 +16,7 @@ from tinymed.images.intake import read_image
 from tinymed.images.prepare import prepare
 from tinymed.models.catalog import find_model
 from tinymed.models.fetch import require_parts
+from tinymed.records import Sample
 
 DATA = Path(os.environ.get("TINYMED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 NUM_QUESTIONS = 24
@@ -33,8 +35,12 @@ def _needs_everything() -> None:
         pytest.skip(str(error))
 
 
+def _samples() -> list[Sample]:
+    return import_set("vqa-rad", ImportRequest(path=DATA / "vqa-rad")).splits["test"]
+
+
 def test_torch_and_openvino_in_full_precision_give_the_same_answers() -> None:
-    samples = import_set("vqa-rad", DATA / "vqa-rad").splits["test"]
+    samples = _samples()
     chosen = samples[:: len(samples) // NUM_QUESTIONS][:NUM_QUESTIONS]
     reference, other = (
         open_engine("nano", engine="torch"),
@@ -56,9 +62,24 @@ def test_torch_and_openvino_in_full_precision_give_the_same_answers() -> None:
     assert same == NUM_QUESTIONS
 
 
+@pytest.mark.parametrize("name", ["torch", "openvino-f32"])
+def test_questions_asked_together_get_the_answers_they_get_one_by_one(name: str) -> None:
+    samples = _samples()[:NUM_QUESTIONS]
+    engine = open_engine("nano", engine=name)
+    assert samples[0].image is not None
+    image = engine.encode(prepare(read_image(samples[0].image), engine.preprocessing))
+    questions = [sample.question for sample in samples]
+    alone = [engine.answer(image, question) for question in questions]
+    together = engine.answer_all(image, questions)
+    assert [answer.text for answer in together] == [answer.text for answer in alone]
+    assert [answer.confidence for answer in together] == pytest.approx(
+        [answer.confidence for answer in alone], rel=1e-3
+    )
+
+
 def test_the_image_matters() -> None:
     engine = open_engine("nano")
-    samples = import_set("vqa-rad", DATA / "vqa-rad").splits["test"][:40]
+    samples = _samples()[:40]
     size = engine.preprocessing.size_px
     black = engine.encode(np.zeros((3, size, size), np.float32))
     changed = 0

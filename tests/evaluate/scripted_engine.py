@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels
@@ -55,3 +55,10 @@ class ScriptedEngine:
             prefill_ms=0.0,
             decode_ms=0.0,
         )
+
+    def answer_all(
+        self, image: EncodedImage, questions: Sequence[str], *, max_new_tokens: int = 64
+    ) -> list[Answer]:
+        return [
+            self.answer(image, question, max_new_tokens=max_new_tokens) for question in questions
+        ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tinymed.engines.protocol import Answer
 from tinymed.engines.stream import TextStream
@@ -15,39 +15,71 @@ Choice = tuple[int, float]
 
 
 def answer_greedily(
-    first: Callable[[], Choice],
-    following: Callable[[int, int], Choice],
+    first: Callable[[], Sequence[Choice]],
+    following: Callable[[list[int], list[int]], Sequence[Choice]],
     prompt: Prompt,
     *,
     max_new_tokens: int,
-    on_text: Callable[[str], None] | None,
-) -> Answer:
-    """Choose token after token until the end token or `max_new_tokens`.
+    on_text: Callable[[str], None] | None = None,
+) -> list[Answer]:
+    """Choose token after token until the end token or `max_new_tokens`, for each question.
 
     Args:
-        first: Reads the question and chooses the first token.
-        following: Reads one token, given how many were decoded before it, and chooses the next.
+        first: Reads the questions and chooses the first token of each answer.
+        following: Reads one token of each answer that goes on and chooses the next. It is
+            given which of the answers read last these are, by their places, and the tokens.
         prompt: Knows the end token and turns tokens into text.
         max_new_tokens: At least 1.
-        on_text: Receives each new piece of text as it is decoded.
+        on_text: Receives each new piece of text as it is decoded; for one question.
     """
-    stream = TextStream(prompt.decode, on_text)
-    ids: list[int] = []
     start = time.perf_counter()
-    token, log_probability = first()
+    choices = first()
     chosen = time.perf_counter()
-    while token != prompt.end_id:
-        ids.append(token)
-        stream.push(ids)
-        if len(ids) == max_new_tokens:
+    drafts = [_Draft(prompt, max_new_tokens, on_text) for _ in choices]
+    going = drafts
+    while True:
+        kept = [
+            place
+            for place, (draft, choice) in enumerate(zip(going, choices, strict=True))
+            if draft.goes_on_after(choice)
+        ]
+        if not kept:
             break
-        token, more = following(token, len(ids) - 1)
-        log_probability += more
+        going = [going[place] for place in kept]
+        choices = following(kept, [draft.ids[-1] for draft in going])
     end = time.perf_counter()
-    return Answer(
-        text=stream.finish(ids),
-        confidence=math.exp(log_probability),
-        num_tokens=len(ids) + (token == prompt.end_id),
-        prefill_ms=1000 * (chosen - start),
-        decode_ms=1000 * (end - chosen),
-    )
+    return [
+        Answer(
+            text=draft.stream.finish(draft.ids),
+            confidence=math.exp(draft.log_probability),
+            num_tokens=draft.num_tokens,
+            prefill_ms=1000 * (chosen - start) / len(drafts),
+            decode_ms=1000 * (end - chosen) / len(drafts),
+        )
+        for draft in drafts
+    ]
+
+
+class _Draft:
+    """An answer as far as it is decoded."""
+
+    def __init__(
+        self, prompt: Prompt, max_new_tokens: int, on_text: Callable[[str], None] | None
+    ) -> None:
+        self.stream = TextStream(prompt.decode, on_text)
+        self.ids: list[int] = []
+        self.log_probability = 0.0
+        self.num_tokens = 0
+        self._end_id = prompt.end_id
+        self._max_new_tokens = max_new_tokens
+
+    def goes_on_after(self, choice: Choice) -> bool:
+        """Write one token down; whether another one follows."""
+        token, log_probability = choice
+        self.log_probability += log_probability
+        self.num_tokens += 1
+        if token == self._end_id:
+            return False
+        self.ids.append(token)
+        self.stream.push(self.ids)
+        return self.num_tokens < self._max_new_tokens

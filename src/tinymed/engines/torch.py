@@ -13,6 +13,7 @@ from transformers import DynamicCache
 
 from tinymed.engines.greedy import Choice, answer_greedily
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels
+from tinymed.engines.rows import Rows, answer_in_rounds, padded, rows_of
 from tinymed.images.prepare import Preprocessing
 from tinymed.models.checkpoint import assemble
 from tinymed.models.prompt import TEMPLATE, Prompt
@@ -48,9 +49,10 @@ class TorchEngine:
         )
         tokens: Tensor = outputs.pooler_output
         encoded = time.perf_counter()
-        embeds = torch.cat([self._embed(self._prompt.prefix_ids), tokens], dim=1)
+        prefix = self._embed(torch.tensor([self._prompt.prefix_ids]))
+        embeds = torch.cat([prefix, tokens], dim=1)
         cache = DynamicCache()
-        self._step(embeds, cache)
+        self._read(embeds, cache, rows_of([embeds.shape[1]], num_cached=0))
         return EncodedImage(
             state=cache,
             num_image_tokens=tokens.shape[1],
@@ -58,7 +60,6 @@ class TorchEngine:
             prefill_ms=1000 * (time.perf_counter() - encoded),
         )
 
-    @torch.inference_mode()
     def answer(
         self,
         image: EncodedImage,
@@ -70,34 +71,75 @@ class TorchEngine:
     ) -> Answer:
         """Answer one question; `on_text` receives each new piece of text as it is decoded."""
         asked = self._prompt.question_ids(question)
-        kept: list[Tensor] = []
-        cache: list[DynamicCache] = []
+        (answer,) = self._answer(
+            image.state, [asked], max_new_tokens, on_text=on_text, keep_logits=keep_logits
+        )
+        return answer
 
-        def first() -> Choice:
-            cache.append(copy.deepcopy(image.state))
-            logits = self._step(self._embed(asked), cache[0])
+    def answer_all(
+        self, image: EncodedImage, questions: Sequence[str], *, max_new_tokens: int = 64
+    ) -> list[Answer]:
+        """Answer several questions about one image together; the answers are those of `answer`."""
+        return answer_in_rounds(
+            [self._prompt.question_ids(question) for question in questions],
+            lambda together: self._answer(image.state, together, max_new_tokens),
+        )
+
+    @torch.inference_mode()
+    def _answer(
+        self,
+        image: DynamicCache,
+        asked: list[list[int]],
+        max_new_tokens: int,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        keep_logits: bool = False,
+    ) -> list[Answer]:
+        """Answer questions side by side, each in a row of the cache that begins as the image's."""
+        cache = copy.deepcopy(image)
+        rows = rows_of([len(ids) for ids in asked], num_cached=image.get_seq_length())
+        first_logits: list[Tensor] = []
+
+        def first() -> list[Choice]:
+            cache.batch_repeat_interleave(len(asked))
+            logits = self._read(self._embed(torch.from_numpy(padded(asked))), cache, rows)
             if keep_logits:
-                kept.append(logits)
-            return _greedy(logits)
+                first_logits.extend(logits)
+            return [_greedy(row) for row in logits]
 
-        def following(token: int, _num_decoded: int) -> Choice:
-            return _greedy(self._step(self._embed([token]), cache[0]))
+        def following(kept: list[int], tokens: list[int]) -> list[Choice]:
+            nonlocal rows
+            rows = rows.following(kept)
+            cache.batch_select_indices(torch.tensor(kept))
+            logits = self._read(self._embed(torch.tensor(tokens)[:, None]), cache, rows)
+            return [_greedy(row) for row in logits]
 
-        answer = answer_greedily(
+        answers = answer_greedily(
             first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
         )
-        return replace(answer, first_token_logits=kept[0].numpy().copy() if keep_logits else None)
+        if not keep_logits:
+            return answers
+        return [
+            replace(answer, first_token_logits=logits.numpy().copy())
+            for answer, logits in zip(answers, first_logits, strict=True)
+        ]
 
-    def _embed(self, ids: Sequence[int]) -> Tensor:
-        embedded: Tensor = self._model.get_input_embeddings()(torch.tensor([list(ids)]))
+    def _embed(self, ids: Tensor) -> Tensor:
+        embedded: Tensor = self._model.get_input_embeddings()(ids)
         return embedded
 
-    def _step(self, embeds: Tensor, cache: DynamicCache) -> Tensor:
-        """Read more tokens into the cache; the last position's logits."""
+    def _read(self, embeds: Tensor, cache: DynamicCache, rows: Rows) -> Tensor:
+        """Read more tokens into the cache: the logits of each row's last."""
+        # Where everything is seen, as one answer's decoding does, no mask is the faster one.
+        mask = None if rows.visible.all() else torch.from_numpy(rows.visible)
         hidden = self._model.model.language_model(
-            inputs_embeds=embeds, past_key_values=cache, use_cache=True
+            inputs_embeds=embeds,
+            position_ids=torch.from_numpy(rows.positions),
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
         ).last_hidden_state
-        logits: Tensor = self._model.lm_head(hidden[0, -1])
+        logits: Tensor = self._model.lm_head(hidden[range(len(hidden)), rows.last])
         return logits
 
 

@@ -46,9 +46,11 @@ def ask_all(
 ) -> list[Prediction]:
     """Ask every sample's question about its image and keep the answers in `path`.
 
-    Each image is encoded once. Answers go to disk as they come; what `path` already holds
-    is not asked again, so a run that was killed goes on where it was. Samples without an
-    image are not asked.
+    Each image is encoded once and asked all its questions together. An image's answers go
+    to disk as soon as they are there; an image whose answers `path` holds is not asked about
+    again, so a run that was killed goes on where it was. Where some are missing all are
+    asked, for answers given together can differ in the last digits with the company they
+    are in, and only the missing ones are kept. Samples without an image are not asked.
 
     Returns:
         Everything that `path` holds, in the order in which it was answered.
@@ -65,13 +67,15 @@ def ask_all(
         Progress(label, total=len(samples), done=len(log.answered)) as progress,
     ):
         for image, about_it in by_image.items():
-            waiting = [sample for sample in about_it if sample.id not in log.answered]
-            if not waiting:
+            if all(sample.id in log.answered for sample in about_it):
                 continue
-            encoded = encode(image)
-            for sample in waiting:
-                answer = engine.answer(encoded, sample.question, max_new_tokens=max_new_tokens)
-                log.append(Prediction(id=sample.id, text=answer.text, confidence=answer.confidence))
-                progress.step()
-            log.sync()
+            questions = [sample.question for sample in about_it]
+            answers = engine.answer_all(encode(image), questions, max_new_tokens=max_new_tokens)
+            new = [
+                Prediction(id=sample.id, text=answer.text, confidence=answer.confidence)
+                for sample, answer in zip(about_it, answers, strict=True)
+                if sample.id not in log.answered
+            ]
+            log.extend(new)
+            progress.step(len(new))
     return read_predictions(path)

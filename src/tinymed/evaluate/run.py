@@ -122,6 +122,7 @@ def _identity(
         "train_sha256": train_digest,
         "limit": settings.limit,
         "decoding": "greedy",
+        "questions_of_an_image": "asked together",
         "max_new_tokens": settings.max_new_tokens,
         "seed": settings.seed,
         "tinymed_version": tinymed.__version__,

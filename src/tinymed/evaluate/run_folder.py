@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -127,15 +127,13 @@ class PredictionLog:
         self._file = path.open("ab")
         self._file.truncate(whole)
 
-    def append(self, prediction: Prediction) -> None:
-        """Hand one prediction to the operating system: it survives a kill of this process."""
-        self._file.write(prediction_line(prediction).encode("utf-8"))
+    def extend(self, predictions: Sequence[Prediction]) -> None:
+        """Keep predictions: they survive a kill and, once this returns, a power cut."""
+        # In one piece, so that a kill leaves all of them or none.
+        self._file.write("".join(map(prediction_line, predictions)).encode())
         self._file.flush()
-        self.answered.add(prediction.id)
-
-    def sync(self) -> None:
-        """See everything appended on the disk: it survives a power cut."""
         os.fsync(self._file.fileno())
+        self.answered.update(one.id for one in predictions)
 
     def __enter__(self) -> Self:
         """Be closed at the end of a `with` block."""

@@ -10,6 +10,7 @@ import pytest
 from tiny_model import Load, TinyWeights, vision_encoder
 
 from tinymed.engines.openvino import build, build_openvino, check_build, read_build
+from tinymed.engines.openvino.build import FORMAT
 from tinymed.errors import ConfigError, ModelError
 
 FILES = ["embedding.npy", "language.bin", "language.xml", "vision.bin", "vision.xml"]
@@ -90,7 +91,9 @@ def test_a_folder_without_a_manifest_is_no_build(folder: Path) -> None:
         read_build(folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"format": 1, "files": [1]}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", f'{{"format": {FORMAT}}}', f'{{"format": {FORMAT}, "files": [1]}}']
+)
 def test_a_damaged_manifest_is_refused(folder: Path, text: str) -> None:
     (folder / "build.json").write_text(text)
     with pytest.raises(ModelError, match="is damaged; build it again"):
@@ -100,7 +103,7 @@ def test_a_damaged_manifest_is_refused(folder: Path, text: str) -> None:
 def test_a_build_of_another_version_is_refused(folder: Path) -> None:
     row = json.loads((folder / "build.json").read_text())
     (folder / "build.json").write_text(json.dumps({**row, "format": 99}))
-    with pytest.raises(ModelError, match="has format 99, this version reads 1"):
+    with pytest.raises(ModelError, match=f"has format 99, this version reads {FORMAT}"):
         read_build(folder)
 
 

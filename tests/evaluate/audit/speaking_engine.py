@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,13 @@ class SpeakingEngine:
             prefill_ms=0.0,
             decode_ms=0.0,
         )
+
+    def answer_all(
+        self, image: EncodedImage, questions: Sequence[str], *, max_new_tokens: int = 64
+    ) -> list[Answer]:
+        return [
+            self.answer(image, question, max_new_tokens=max_new_tokens) for question in questions
+        ]
 
 
 PRESENCE = "Is there a mass?"

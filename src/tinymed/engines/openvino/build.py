@@ -19,7 +19,7 @@ from tinymed.engines.openvino.vision import vision_graph
 from tinymed.errors import ConfigError, ModelError
 from tinymed.models.language_gguf import LanguageConfig
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the files of a build change their meaning."""
 CONTEXT_TOKENS = 2048
 """Longest sequence a build can read: the length SmolLM2-135M was trained on."""

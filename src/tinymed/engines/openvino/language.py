@@ -10,6 +10,7 @@ from openvino import opset13 as opset
 from openvino.op.util import VariableInfo
 
 from tinymed.engines.openvino.layers import (
+    SAME,
     Array,
     Precision,
     integers,
@@ -22,20 +23,19 @@ from tinymed.engines.openvino.layers import (
 )
 from tinymed.models.language_gguf import LanguageConfig
 
-MASKED = np.float32(-65504)
-"""Lowest finite float16: below every score, and no infinity to turn into not-a-number."""
-
 
 def language_graph(
     tensors: dict[str, Array], config: LanguageConfig, *, precision: Precision, context_tokens: int
 ) -> ov.Model:
-    """Build the graph: embeddings of the next tokens in, logits of the last of them out.
+    """Build the graph: embeddings of the next tokens in, logits of some of them out.
 
     Shapes:
-        inputs_embeds: (1, tokens, hidden), float32.
-        position_ids: (tokens,), int64, consecutive and continuing the cache.
-        beam_idx: (1,), int32, always 0: the plugin's cache fusion asks for it.
-        logits: (vocabulary,), float32.
+        inputs_embeds: (rows, tokens, hidden), float32.
+        position_ids: (rows, tokens), int64.
+        attention_mask: (rows, 1, tokens, cached + tokens), float32, added to the scores.
+        beam_idx: (rows,), int32, the row of the cache that each row continues.
+        logit_rows: (wanted,), int64, places in all rows one behind the other.
+        logits: (wanted, vocabulary), float32.
 
     The cache is the graph's state: one pair of variables a layer, empty after a reset.
     """
@@ -60,23 +60,24 @@ class _LanguageGraph:
         self.tensors = tensors
         self.config = config
         self.precision: Precision = precision
-        self.embeds = _parameter("inputs_embeds", [1, -1, config.hidden_size], np.float32)
-        self.positions = _parameter("position_ids", [-1], np.int64)
+        self.embeds = _parameter("inputs_embeds", [-1, -1, config.hidden_size], np.float32)
+        self.positions = _parameter("position_ids", [-1, -1], np.int64)
+        self.mask = _parameter("attention_mask", [-1, 1, -1, -1], np.float32)
         self.beam = _parameter("beam_idx", [-1], np.int32)
+        self.logit_rows = _parameter("logit_rows", [-1], np.int64)
         self.assigns: list[Any] = []
         self.cos, self.sin = self._rotary(context_tokens)
-        self.mask = self._causal_mask()
 
     def model(self) -> ov.Model:
         hidden = self.embeds
         for layer in range(self.config.num_layers):
             hidden = self._layer(hidden, f"layers.{layer}.")
-        last = slice_axis(hidden, -1, np.iinfo(np.int64).max, 1)
-        last = rms_norm(last, self.tensors["norm.weight"], self.config.rms_norm_eps)
-        logits = linear(last, self.tensors["embed_tokens.weight"], self.precision)
-        result = opset.result(reshape(logits, [-1]))
+        tokens = reshape(hidden, [-1, self.config.hidden_size])
+        wanted = opset.gather(tokens, self.logit_rows, integers(0))
+        wanted = rms_norm(wanted, self.tensors["norm.weight"], self.config.rms_norm_eps)
+        result = opset.result(linear(wanted, self.tensors["embed_tokens.weight"], self.precision))
         result.output(0).get_tensor().set_names({"logits"})
-        parameters = [self.embeds, self.positions, self.beam]
+        parameters = [self.embeds, self.positions, self.mask, self.beam, self.logit_rows]
         return ov.Model([result], self.assigns, parameters, "language")
 
     def _layer(self, hidden: Any, name: str) -> Any:
@@ -103,7 +104,7 @@ class _LanguageGraph:
         config = self.config
         counts = [config.num_heads, config.num_kv_heads, config.num_kv_heads]
         joint = self._joint_linear(values, [f"{name}{part}_proj" for part in "qkv"])
-        joint = reshape(joint, [1, -1, sum(counts), config.head_dim])
+        joint = reshape(joint, [SAME, -1, sum(counts), config.head_dim])
         query, key, value = split_axis(transpose(joint, [0, 2, 1, 3]), counts, 1)
         mixed = opset.scaled_dot_product_attention(
             self._rotate(query),
@@ -112,7 +113,7 @@ class _LanguageGraph:
             self.mask,
         )
         joined = reshape(
-            transpose(mixed, [0, 2, 1, 3]), [1, -1, config.num_heads * config.head_dim]
+            transpose(mixed, [0, 2, 1, 3]), [SAME, -1, config.num_heads * config.head_dim]
         )
         return self._linear(joined, name + "o_proj")
 
@@ -129,26 +130,17 @@ class _LanguageGraph:
         size = self.config.head_dim
         frequency = self.config.rope_theta ** (-np.arange(0, size, 2, dtype=np.float64) / size)
         angle = np.outer(np.arange(context_tokens), np.concatenate([frequency, frequency]))
-        axes = integers([0, 1])
-        zero = integers(0)
+        zero, heads = integers(0), integers(1)
         cos, sin = (
-            opset.unsqueeze(opset.gather(opset.constant(table), self.positions, zero), axes)
+            opset.unsqueeze(opset.gather(opset.constant(table), self.positions, zero), heads)
             for table in (np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32))
         )
         return cos, sin
 
-    def _causal_mask(self) -> Any:
-        last = opset.gather(self.positions, integers(-1), integers(0))
-        one = integers(1)
-        keys = opset.range(integers(0), opset.add(last, one), one, "i64")
-        allowed = opset.less_equal(keys, opset.unsqueeze(self.positions, one))
-        mask = opset.select(allowed, opset.constant(np.float32(0)), opset.constant(MASKED))
-        return opset.unsqueeze(mask, integers([0, 1]))
-
     def _cached(self, new: Any, name: str) -> Any:
         config = self.config
         info = VariableInfo()
-        info.data_shape = ov.PartialShape([1, config.num_kv_heads, -1, config.head_dim])
+        info.data_shape = ov.PartialShape([-1, config.num_kv_heads, -1, config.head_dim])
         info.data_type = ov.Type.f32
         info.variable_id = name
         variable = ov.op.util.Variable(info)
@@ -170,4 +162,4 @@ class _LanguageGraph:
         wide = opset.unsqueeze(values, integers(2))
         shape = integers([1, 1, groups, 1, 1])
         wide = opset.broadcast(wide, shape, broadcast_spec="BIDIRECTIONAL")
-        return reshape(wide, [1, config.num_heads, -1, config.head_dim])
+        return reshape(wide, [SAME, config.num_heads, -1, config.head_dim])

@@ -12,6 +12,8 @@ Array = npt.NDArray[np.float32]
 Precision = Literal["f32", "f16", "int8"]
 
 INT8_MAX = 127
+SAME = 0
+"""In a shape: as long as the axis in its place was."""
 GROUP_SIZE = 128
 """Inputs that share a scale in int8, in matrices whose width it divides; elsewhere a row does.
 Halves the error of the image tokens against whole rows, at no time and 3 MiB."""
@@ -84,8 +86,8 @@ def layer_norm(values: Any, weight: Array, bias: Array, epsilon: float) -> Any:
 
 
 def reshape(values: Any, shape: list[int]) -> Any:
-    """Reshape to a fixed shape; one axis may be -1."""
-    return opset.reshape(values, integers(shape), False)
+    """Reshape; one axis may be -1, and SAME keeps an axis as long as it is."""
+    return opset.reshape(values, integers(shape), True)
 
 
 def transpose(values: Any, order: list[int]) -> Any:

@@ -17,11 +17,15 @@ from tinymed.engines.greedy import Choice, answer_greedily
 from tinymed.engines.openvino.build import EMBEDDING, read_build
 from tinymed.engines.openvino.layers import Precision
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels
+from tinymed.engines.rows import Integers, Rows, answer_in_rounds, padded, rows_of
 from tinymed.errors import ConfigError, ModelError
 from tinymed.images.prepare import Preprocessing
 from tinymed.models.prompt import Prompt
 
-Logits = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
+
+MASKED = np.float32(-65504)
+"""Lowest finite float16: below every score, and no infinity to turn into not-a-number."""
 
 SETTINGS: dict[Precision, dict[str, Any]] = {
     "f32": {"KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
@@ -113,40 +117,100 @@ class OpenVinoEngine:
         Raises:
             UserError: If the question or `max_new_tokens` does not fit the model.
         """
-        kept: list[Logits] = []
         with self._lock:
-            asked = self._prompt.question_ids(question)
-            position = image.state.num_tokens + len(asked)
-            self._check_room(position, max_new_tokens)
-
-            def first() -> Choice:
-                for state, saved in zip(self._states, image.state.cache, strict=True):
-                    state.state = saved
-                logits = self._step(self._embed(asked), image.state.num_tokens)
-                if keep_logits:
-                    kept.append(logits.copy())
-                return _greedy(logits)
-
-            def following(token: int, num_decoded: int) -> Choice:
-                return _greedy(self._step(self._embed([token]), position + num_decoded))
-
-            answer = answer_greedily(
-                first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
+            asked = self._asked(image, [question], max_new_tokens)
+            (answer,) = self._answer(
+                image.state, asked, max_new_tokens, on_text=on_text, keep_logits=keep_logits
             )
-        return replace(answer, first_token_logits=kept[0] if keep_logits else None)
+        return answer
 
-    def _embed(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
-        rows = np.asarray(ids, dtype=np.int64)
-        return np.asarray(self._embedding[rows], dtype=np.float32)[None]
+    def answer_all(
+        self, image: EncodedImage, questions: Sequence[str], *, max_new_tokens: int = 64
+    ) -> list[Answer]:
+        """Answer several questions about one image together; the answers are those of `answer`.
 
-    def _step(self, embeds: npt.NDArray[np.float32], position: int) -> Logits:
-        """Read more tokens; the logits hold until the next step."""
+        Raises:
+            UserError: If a question or `max_new_tokens` does not fit the model.
+        """
+        with self._lock:
+            asked = self._asked(image, questions, max_new_tokens)
+            return answer_in_rounds(
+                asked, lambda together: self._answer(image.state, together, max_new_tokens)
+            )
+
+    def _asked(
+        self, image: EncodedImage, questions: Sequence[str], max_new_tokens: int
+    ) -> list[list[int]]:
+        """The questions' token ids, once it is clear that all of them fit."""
+        asked = [self._prompt.question_ids(question) for question in questions]
+        for ids in asked:
+            self._check_room(image.state.num_tokens + len(ids), max_new_tokens)
+        return asked
+
+    def _answer(
+        self,
+        image: _ReadImage,
+        asked: list[list[int]],
+        max_new_tokens: int,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        keep_logits: bool = False,
+    ) -> list[Answer]:
+        """Answer questions side by side, each in a row of the cache that begins as the image's."""
+        rows = rows_of([len(ids) for ids in asked], num_cached=image.num_tokens)
+        first_logits: list[Floats] = []
+
+        def first() -> list[Choice]:
+            for state, saved in zip(self._states, image.cache, strict=True):
+                state.state = saved
+            logits = self._read(self._embed(padded(asked)), rows, continued=[0] * len(asked))
+            if keep_logits:
+                first_logits.extend(logits.copy())
+            return [_greedy(row) for row in logits]
+
+        def following(kept: list[int], tokens: list[int]) -> list[Choice]:
+            nonlocal rows
+            rows = rows.following(kept)
+            embeds = self._embed(np.array(tokens)[:, None])
+            return [_greedy(row) for row in self._read(embeds, rows, continued=kept)]
+
+        answers = answer_greedily(
+            first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
+        )
+        if not keep_logits:
+            return answers
+        return [
+            replace(answer, first_token_logits=logits)
+            for answer, logits in zip(answers, first_logits, strict=True)
+        ]
+
+    def _embed(self, ids: Sequence[int] | Integers) -> Floats:
+        """Embeddings of one row of ids, or of several of one length: (rows, tokens, hidden)."""
+        return np.asarray(self._embedding[np.atleast_2d(ids)], dtype=np.float32)
+
+    def _step(self, embeds: Floats, position: int) -> Floats:
+        """Read more tokens of a single row: the last one's logits, until more is read."""
+        rows = rows_of([embeds.shape[1]], num_cached=position)
+        logits: Floats = self._read(embeds, rows, continued=[0])[0]
+        return logits
+
+    def _read(self, embeds: Floats, rows: Rows, *, continued: Sequence[int]) -> Floats:
+        """Read more tokens: the logits of each row's last, which hold until more is read.
+
+        Args:
+            embeds: Shape (rows, tokens, hidden).
+            rows: Where the tokens stand.
+            continued: The row of the cache that each row continues.
+        """
+        num_rows, num_tokens, _ = embeds.shape
         return _infer(
             self._language,
             {
                 "inputs_embeds": embeds,
-                "position_ids": np.arange(position, position + embeds.shape[1]),
-                "beam_idx": np.zeros(1, np.int32),
+                "position_ids": rows.positions,
+                "attention_mask": np.where(rows.visible, np.float32(0), MASKED),
+                "beam_idx": np.array(continued, np.int32),
+                "logit_rows": np.arange(num_rows) * num_tokens + rows.last,
             },
         )
 
@@ -179,14 +243,14 @@ def _compile(path: Path, settings: dict[str, Any]) -> Any:
         raise ModelError(f"OpenVINO cannot load '{path}': {str(error).splitlines()[-1]}") from error
 
 
-def _infer(request: Any, inputs: dict[str, Any]) -> npt.NDArray[np.float32]:
+def _infer(request: Any, inputs: dict[str, Any]) -> Floats:
     """Run a graph with one output; the array holds until the next run."""
     outputs = request.infer(inputs, share_inputs=True, share_outputs=True)
-    values: npt.NDArray[np.float32] = outputs[0]
+    values: Floats = outputs[0]
     return values
 
 
-def _greedy(logits: Logits) -> Choice:
+def _greedy(logits: Floats) -> Choice:
     """The likeliest token and the logarithm of its probability."""
     token = int(np.argmax(logits))
     shifted = logits.astype(np.float64) - float(logits[token])

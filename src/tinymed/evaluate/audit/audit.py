@@ -181,6 +181,7 @@ def _identity(engine: Engine, settings: AuditSettings, twins: Sequence[Twin]) ->
         "twins_sha256": samples_digest(twin.absence for twin in twins),
         "limit": settings.limit,
         "decoding": "greedy",
+        "questions_of_an_image": "asked together",
         "max_new_tokens": settings.max_new_tokens,
         "seed": settings.seed,
         "tinymed_version": tinymed.__version__,

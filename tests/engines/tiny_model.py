@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import openvino as ov
@@ -12,7 +14,10 @@ from openvino import opset13 as opset
 
 from tinymed.engines.openvino import OpenVinoEngine
 from tinymed.engines.openvino.layers import Array
+from tinymed.engines.protocol import Engine
+from tinymed.images.prepare import Preprocessing
 from tinymed.models.language_gguf import LanguageConfig
+from tinymed.models.prompt import Prompt
 
 SIZE_PX = 16
 PATCH_PX = 4
@@ -42,6 +47,7 @@ class TinyWeights:
 
 
 Load = Callable[..., OpenVinoEngine]
+Open = Callable[..., Engine]
 
 
 def tiny_weights(folder: Path) -> TinyWeights:
@@ -116,3 +122,33 @@ def vision_encoder(
     weight.set_friendly_name(norm_name)
     normal = opset.multiply(opset.divide(centred, deviation), weight)
     return ov.Model([opset.result(opset.relu(normal))], [pixels], "encoder")
+
+
+def tiny_torch_engine(weights: TinyWeights, prompt: Prompt) -> Engine:
+    """The torch engine on the same language model, behind a small encoder of its own."""
+    import torch
+    from transformers import AyaVisionForConditionalGeneration, Dinov2Config
+
+    from tinymed.engines.torch import TorchEngine
+    from tinymed.models.checkpoint import checkpoint_config, llama_config
+
+    encoder = Dinov2Config(
+        hidden_size=VISION_WIDTH,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=SIZE_PX,
+        patch_size=PATCH_PX,
+    )
+    config = checkpoint_config(
+        encoder, llama_config(CONFIG), downsample=2, image_id=prompt.image_id
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = AyaVisionForConditionalGeneration(config).eval()
+    language = {name: torch.from_numpy(values) for name, values in weights.language.items()}
+    model.model.language_model.load_state_dict(language)
+    model.tie_weights()
+    manifest = SimpleNamespace(name="tiny", preprocessing=Preprocessing(size_px=SIZE_PX))
+    # `assemble` knows whole encoders only.
+    with mock.patch("tinymed.engines.torch.assemble", return_value=model):
+        return TorchEngine(SimpleNamespace(manifest=manifest, digest="tiny"), prompt, threads=1)
