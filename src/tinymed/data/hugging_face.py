@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from tinymed.data.imported import ImportedSet
 from tinymed.data.request import ImportRequest
 from tinymed.data.rows import (
@@ -23,6 +21,7 @@ from tinymed.data.rows import (
 from tinymed.data.stored_images import store_image
 from tinymed.data.tables import Table, open_table
 from tinymed.errors import ConfigError, DataError
+from tinymed.progress import Progress
 from tinymed.records import Sample
 
 COLUMNS = {
@@ -208,8 +207,12 @@ def _samples(
     reader = _Reader(
         split=split, columns=columns, labels=table.labels, request=request, remarks=remarks
     )
-    rows = tqdm(table.rows(), total=table.num_rows, desc=split, unit="question", disable=None)
-    return [reader.sample(row, number) for number, row in enumerate(rows)]
+    samples = []
+    with Progress(split, total=table.num_rows) as progress:
+        for number, row in enumerate(table.rows()):
+            samples.append(reader.sample(row, number))
+            progress.step()
+    return samples
 
 
 def _chosen(table: Table, request: ImportRequest) -> dict[str, str]:

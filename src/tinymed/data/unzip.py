@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
 from tinymed.errors import DataError
+from tinymed.progress import Progress
 
 MAX_UNPACKED_BYTES = 4 << 30
 MAX_FILES = 100_000
@@ -49,15 +49,23 @@ def _extract(archive: zipfile.ZipFile, folder: Path, *, progress: bool) -> None:
         raise DataError(f"'{archive.filename}' holds {len(members)} files, which is too many.")
     if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
         raise DataError(f"'{archive.filename}' would unpack to more than 4 GiB.")
-    for member in tqdm(members, desc="unpacking", unit="file", disable=None if progress else True):
-        place = _place(member, archive)
-        if place.parts[0] == _SYSTEM_FOLDER:
-            continue
-        path = folder.joinpath(*place.parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Reading stops at the size the archive states, which was added up above.
-        with archive.open(member) as source, path.open("xb") as written:
-            shutil.copyfileobj(source, written)
+    shown = Progress("unpacking", total=len(members), unit="file") if progress else None
+    with shown or nullcontext():
+        for member in members:
+            _extract_one(member, archive, folder)
+            if shown is not None:
+                shown.step()
+
+
+def _extract_one(member: zipfile.ZipInfo, archive: zipfile.ZipFile, folder: Path) -> None:
+    place = _place(member, archive)
+    if place.parts[0] == _SYSTEM_FOLDER:
+        return
+    path = folder.joinpath(*place.parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Reading stops at the size the archive states, which was added up above.
+    with archive.open(member) as source, path.open("xb") as written:
+        shutil.copyfileobj(source, written)
 
 
 def _place(member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> PurePosixPath:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinymed.engines.protocol import EncodedImage, Engine
-from tinymed.evaluate.progress import Progress
 from tinymed.evaluate.run_folder import PredictionLog
 from tinymed.images.intake import read_image
 from tinymed.images.medical_image import MedicalImage
 from tinymed.images.prepare import prepare
 from tinymed.jsonl import read_predictions
+from tinymed.progress import Progress
 from tinymed.records import Prediction, Sample
 
 Encode = Callable[[Path], EncodedImage]

@@ -18,7 +18,7 @@ from tinymed.evaluate.judging import Judged, judge_all
 from tinymed.evaluate.metrics.table import METRICS, candidate_metric, overlap_metrics
 from tinymed.evaluate.metrics.text_overlap import MAX_ORDER, bleu, bleu_counts, is_available
 from tinymed.evaluate.pairing import Pair, pair
-from tinymed.evaluate.progress import Progress
+from tinymed.progress import Progress
 from tinymed.records import Prediction, Sample, Score
 
 Floats = npt.NDArray[np.float64]

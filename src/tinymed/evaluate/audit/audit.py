@@ -31,10 +31,10 @@ from tinymed.evaluate.controls import black_image, shuffled_images
 from tinymed.evaluate.metrics.table import Subset
 from tinymed.evaluate.metrics.words import normalized_words
 from tinymed.evaluate.pairing import Pair, pair
-from tinymed.evaluate.progress import Progress
 from tinymed.evaluate.run_folder import SAMPLES_FILE, only_one, open_run_folder, predictions_file
 from tinymed.evaluate.score import cluster
 from tinymed.jsonl import read_samples, samples_digest, write_samples
+from tinymed.progress import Progress
 from tinymed.records import Sample
 from tinymed.runs import write_bytes, write_json
 

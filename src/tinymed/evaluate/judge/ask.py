@@ -15,7 +15,7 @@ from tinymed.evaluate.judge.parse import Order, Rated, Unparsed, parse_scores, r
 from tinymed.evaluate.judge.prompt import Messages, messages_for
 from tinymed.evaluate.judge.replies import Call, ReplyLog, key_of
 from tinymed.evaluate.pairing import Pair
-from tinymed.evaluate.progress import Progress
+from tinymed.progress import Progress
 
 Ask = Callable[[Messages], Reply]
 

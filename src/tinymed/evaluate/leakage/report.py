@@ -17,7 +17,7 @@ from tinymed.evaluate.leakage.matches import (
     TrainImages,
 )
 from tinymed.evaluate.metrics.words import normalized_words
-from tinymed.evaluate.progress import Progress
+from tinymed.progress import Progress
 from tinymed.records import Sample
 
 NUM_EXAMPLES = 5

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tinymed.evaluate import progress
-from tinymed.evaluate.progress import Progress
+from tinymed import progress
+from tinymed.progress import Progress
 
 
 def test_a_file_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
