@@ -21,6 +21,7 @@ class ScriptedEngine:
         self.model = "tiny"
         self.preprocessing = Preprocessing(size_px=8)
         self.weights_digest = weights_digest
+        self.num_threads = 1
         self.prompt_template = "{image}\n{question}\n"
         self._journal = journal
         self._seconds_an_answer = seconds_an_answer

@@ -58,6 +58,8 @@ class Engine(Protocol):
     """How `encode` wants its pixels prepared."""
     weights_digest: str
     """sha256 over every weight the engine runs on."""
+    num_threads: int
+    """Threads it computes with. With 8-bit weights some answers depend on it."""
     prompt_template: str
     """The prompt in words, with `{image}` and `{question}`."""
 

@@ -30,6 +30,7 @@ class TorchEngine:
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
+        self.num_threads = torch.get_num_threads()
         self.model = weights.manifest.name
         self.preprocessing: Preprocessing = weights.manifest.preprocessing
         self.weights_digest = weights.digest

@@ -114,6 +114,7 @@ def _identity(
         "command": "evaluate run",
         "model": engine.model,
         "engine": engine.name,
+        "threads": engine.num_threads,
         "weights_sha256": engine.weights_digest,
         "prompt_template": engine.prompt_template,
         "samples": settings.samples.name,

@@ -123,7 +123,9 @@ def test_a_number_of_tokens_that_does_not_fit_is_refused(
 
 def test_the_number_of_threads_reaches_the_plugin(load: Load) -> None:
     for threads in (1, 2):
-        compiled = load("f32", threads=threads)._language.get_compiled_model()
+        engine = load("f32", threads=threads)
+        assert engine.num_threads == threads
+        compiled = engine._language.get_compiled_model()
         assert compiled.get_property("INFERENCE_NUM_THREADS") == threads
 
 

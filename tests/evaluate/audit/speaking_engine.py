@@ -33,6 +33,7 @@ class SpeakingEngine:
         self.model = "tiny"
         self.preprocessing = Preprocessing(size_px=8)
         self.weights_digest = weights_digest
+        self.num_threads = 1
         self.prompt_template = "{image}\n{question}\n"
         self._speaker = speaker
         self._journal = journal

@@ -83,6 +83,8 @@ class OpenVinoEngine:
         self._vision = _compile(folder / "vision.xml", settings)
         self._language = _compile(folder / "language.xml", settings)
         self._states = self._language.query_state()
+        compiled = self._language.get_compiled_model()
+        self.num_threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         self._embedding = np.load(folder / EMBEDDING, mmap_mode="r")
 
     def encode(self, pixels: Pixels) -> EncodedImage:

@@ -171,6 +171,7 @@ def _identity(engine: Engine, settings: AuditSettings, twins: Sequence[Twin]) ->
         "command": "evaluate audit",
         "model": engine.model,
         "engine": engine.name,
+        "threads": engine.num_threads,
         "weights_sha256": engine.weights_digest,
         "prompt_template": engine.prompt_template,
         "samples": settings.samples.name,
