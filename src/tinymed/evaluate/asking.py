@@ -4,18 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import tinymed
 from tinymed.engines.protocol import EncodedImage, Engine
+from tinymed.errors import DataError
 from tinymed.evaluate.run_folder import PredictionLog
 from tinymed.images.intake import read_image
 from tinymed.images.medical_image import MedicalImage
 from tinymed.images.prepare import prepare
-from tinymed.jsonl import read_predictions
+from tinymed.jsonl import read_predictions, read_samples
 from tinymed.progress import Progress
 from tinymed.records import Prediction, Sample
 
 Encode = Callable[[Path], EncodedImage]
 """Encodes what stands in for an image under one condition."""
+
+
+def samples_to_ask(path: Path, limit: int | None) -> list[Sample]:
+    """Read the samples, or the first `limit` of them, all with an image.
+
+    Raises:
+        DataError: If one has none, or the limit leaves no samples.
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"A limit of {limit} leaves no samples; it starts at 1.")
+    samples = read_samples(path)[:limit]
+    without = [sample.id for sample in samples if sample.image is None]
+    if without:
+        raise DataError(f"{len(without)} samples of '{path}' have no image (first: {without[:3]}).")
+    return samples
+
+
+def how_asked(engine: Engine, *, max_new_tokens: int) -> dict[str, Any]:
+    """What an answer depends on beside the question and the image, for a run's identity."""
+    return {
+        "model": engine.model,
+        "engine": engine.name,
+        "threads": engine.num_threads,
+        "weights_sha256": engine.weights_digest,
+        "prompt_template": engine.prompt_template,
+        "decoding": "greedy",
+        "questions_of_an_image": "asked together",
+        "max_new_tokens": max_new_tokens,
+        "tinymed_version": tinymed.__version__,
+    }
 
 
 def own_images(engine: Engine) -> Encode:

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tinymed
 from tinymed.engines.protocol import Engine
 from tinymed.errors import DataError
-from tinymed.evaluate.asking import Encode, ask_all, one_image, own_images
+from tinymed.evaluate.asking import (
+    Encode,
+    ask_all,
+    how_asked,
+    one_image,
+    own_images,
+    samples_to_ask,
+)
 from tinymed.evaluate.assess import assess, blind_answers
 from tinymed.evaluate.controls import black_image, shuffled_images
 from tinymed.evaluate.report.report import Report, report_json
@@ -62,7 +68,7 @@ def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
         DataError: If the samples cannot be used, or the folder holds another run or is in use.
         ImageError: If an image cannot be read; what was answered until then is kept.
     """
-    samples = _samples(settings)
+    samples = samples_to_ask(settings.samples, settings.limit)
     train = None if settings.train is None else read_samples(settings.train)
     identity = _identity(engine, settings, train)
     with only_one(settings.out):
@@ -88,20 +94,6 @@ def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
     return report
 
 
-def _samples(settings: RunSettings) -> list[Sample]:
-    samples = read_samples(settings.samples)
-    if settings.limit is not None:
-        if settings.limit < 1:
-            raise DataError(f"A limit of {settings.limit} leaves no samples; it starts at 1.")
-        samples = samples[: settings.limit]
-    without = [sample.id for sample in samples if sample.image is None]
-    if without:
-        raise DataError(
-            f"{len(without)} samples of '{settings.samples}' have no image (first: {without[:3]})."
-        )
-    return samples
-
-
 def _identity(
     engine: Engine, settings: RunSettings, train: Sequence[Sample] | None
 ) -> dict[str, Any]:
@@ -112,21 +104,13 @@ def _identity(
         raise DataError("The train samples are the very samples to evaluate; name the train split.")
     return {
         "command": "evaluate run",
-        "model": engine.model,
-        "engine": engine.name,
-        "threads": engine.num_threads,
-        "weights_sha256": engine.weights_digest,
-        "prompt_template": engine.prompt_template,
+        **how_asked(engine, max_new_tokens=settings.max_new_tokens),
         "samples": settings.samples.name,
         "samples_sha256": digest,
         "train": None if settings.train is None else settings.train.name,
         "train_sha256": train_digest,
         "limit": settings.limit,
-        "decoding": "greedy",
-        "questions_of_an_image": "asked together",
-        "max_new_tokens": settings.max_new_tokens,
         "seed": settings.seed,
-        "tinymed_version": tinymed.__version__,
     }
 
 

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tinymed
 from tinymed.engines.protocol import Engine
 from tinymed.errors import ConfigError, DataError
-from tinymed.evaluate.asking import Encode, ask_all, one_image, own_images
+from tinymed.evaluate.asking import (
+    Encode,
+    ask_all,
+    how_asked,
+    one_image,
+    own_images,
+    samples_to_ask,
+)
 from tinymed.evaluate.audit.abstention import Abstention, abstention, declined
 from tinymed.evaluate.audit.calibration import (
     CALIBRATION_FILE,
@@ -75,8 +81,10 @@ def run_audit(engine: Engine, settings: AuditSettings) -> Audit:
         ImageError: If an image cannot be read; what was answered until then is kept.
     """
     target_accuracy = _target_accuracy(settings)
-    samples = _samples(settings.samples, settings.limit)
-    split = None if settings.calibrate is None else _samples(settings.calibrate, settings.limit)
+    samples = samples_to_ask(settings.samples, settings.limit)
+    split = (
+        None if settings.calibrate is None else samples_to_ask(settings.calibrate, settings.limit)
+    )
     warnings = [] if split is None else _overlap(samples, split, settings)
     twins = twins_of(samples)
     identity = _identity(engine, settings, twins)
@@ -124,16 +132,6 @@ def _target_accuracy(settings: AuditSettings) -> float:
     return target
 
 
-def _samples(path: Path, limit: int | None) -> list[Sample]:
-    if limit is not None and limit < 1:
-        raise DataError(f"A limit of {limit} leaves no samples; it starts at 1.")
-    samples = read_samples(path)[:limit]
-    without = [sample.id for sample in samples if sample.image is None]
-    if without:
-        raise DataError(f"{len(without)} samples of '{path}' have no image (first: {without[:3]}).")
-    return samples
-
-
 def _overlap(
     samples: Sequence[Sample], split: Sequence[Sample], settings: AuditSettings
 ) -> list[str]:
@@ -169,11 +167,7 @@ def _identity(engine: Engine, settings: AuditSettings, twins: Sequence[Twin]) ->
     calibrate = settings.calibrate
     return {
         "command": "evaluate audit",
-        "model": engine.model,
-        "engine": engine.name,
-        "threads": engine.num_threads,
-        "weights_sha256": engine.weights_digest,
-        "prompt_template": engine.prompt_template,
+        **how_asked(engine, max_new_tokens=settings.max_new_tokens),
         "samples": settings.samples.name,
         "samples_sha256": samples_digest(read_samples(settings.samples)),
         "calibrate": None if calibrate is None else calibrate.name,
@@ -181,11 +175,7 @@ def _identity(engine: Engine, settings: AuditSettings, twins: Sequence[Twin]) ->
         # Twins that other rules made are other questions.
         "twins_sha256": samples_digest(twin.absence for twin in twins),
         "limit": settings.limit,
-        "decoding": "greedy",
-        "questions_of_an_image": "asked together",
-        "max_new_tokens": settings.max_new_tokens,
         "seed": settings.seed,
-        "tinymed_version": tinymed.__version__,
     }
 
 
