@@ -25,7 +25,7 @@ def sample(id_: str, question: str, reference: str, answer_type: AnswerType = "o
 
 TRAIN = [
     sample("1", "Is there a mass?", "No", "closed"),
-    sample("2", "is there a MASS", "no.", "closed"),
+    sample("2", "is there a MASS? ", "no", "closed"),
     sample("3", "Is there a mass?", "Yes", "closed"),
     sample("4", "Which organ?", "Lung"),
     sample("5", "Which plane?", "Axial"),
@@ -36,7 +36,7 @@ TRAIN = [
 @pytest.mark.parametrize(
     ("question", "answer_type", "answer"),
     [
-        ("Is there a mass", "closed", "No"),
+        ("IS there a mass?", "open", "No"),
         ("Which organ?", "open", "Lung"),
         ("Which organ?", "closed", "Lung"),
         ("Where?", "open", "Axial"),

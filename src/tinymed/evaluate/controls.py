@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,9 +23,9 @@ def constant(samples: Sequence[Sample], text: str) -> list[Prediction]:
 def question_only(train: Sequence[Sample], samples: Sequence[Sample]) -> list[Prediction]:
     """Answer from the question alone, with what train samples answer most often.
 
-    The most common answer to the same question (its normalized words); for a question that
-    train does not hold, the most common answer of the same answer type, or of all train
-    samples. The first in the file wins a tie. Sees no reference of the samples it answers.
+    The most common answer to the same wording (lower case aside); for a wording that train
+    does not hold, the most common answer of the same answer type, or of all train samples.
+    The first in the file wins a tie. Sees no reference of the samples it answers.
 
     Raises:
         DataError: If there are no train samples.
@@ -36,29 +35,31 @@ def question_only(train: Sequence[Sample], samples: Sequence[Sample]) -> list[Pr
         ...     return Sample(id=id, question=question, reference=reference, answer_type="open")
         >>> train = [sample("1", "Which organ?", "Lung"), sample("2", "Which organ?", "lung"),
         ...          sample("3", "Which organ?", "Liver"), sample("4", "Which plane?", "Axial")]
-        >>> asked = [sample("a", "which organ", ""), sample("b", "What colour?", "")]
+        >>> asked = [sample("a", "which organ?", ""), sample("b", "What colour?", "")]
         >>> [prediction.text for prediction in question_only(train, asked)]
         ['Lung', 'Lung']
     """
     if not train:
         raise DataError("The question-only control needs at least one train sample.")
-    by_question: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    by_wording: dict[str, list[str]] = defaultdict(list)
     by_type: dict[str, list[str]] = defaultdict(list)
     for sample in train:
-        by_question[normalized_words(sample.question)].append(sample.reference)
+        by_wording[_wording(sample.question)].append(sample.reference)
         by_type[sample.answer_type].append(sample.reference)
-    to_question = {question: _most_common(answers) for question, answers in by_question.items()}
+    to_wording = {wording: _most_common(answers) for wording, answers in by_wording.items()}
     to_type = {answer_type: _most_common(answers) for answer_type, answers in by_type.items()}
     to_any = _most_common(sample.reference for sample in train)
     return [
         Prediction(
             id=sample.id,
-            text=to_question.get(
-                normalized_words(sample.question), to_type.get(sample.answer_type, to_any)
-            ),
+            text=to_wording.get(_wording(sample.question), to_type.get(sample.answer_type, to_any)),
         )
         for sample in samples
     ]
+
+
+def _wording(text: str) -> str:
+    return text.lower().strip()
 
 
 def nearest_question(train: Sequence[Sample], samples: Sequence[Sample]) -> list[Prediction]:
@@ -100,7 +101,10 @@ def _images(sample: Sample) -> set[str | Path]:
 
 
 def _plain_words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.lower()))
+    # In scripts written without spaces a sentence is no word.
+    if not text.isascii():
+        return set(normalized_words(text))
+    return {word.strip("?.,") for word in text.lower().split()}
 
 
 def _nearest_answer(
@@ -118,13 +122,13 @@ def _nearest_answer(
 
 
 def _most_common(answers: Iterable[str]) -> str:
-    """The first spelling of the answer whose words are most common."""
-    counts: Counter[tuple[str, ...]] = Counter()
-    spelling: dict[tuple[str, ...], str] = {}
+    """The first spelling of the answer that is most common, lower case aside."""
+    counts: Counter[str] = Counter()
+    spelling: dict[str, str] = {}
     for answer in answers:
-        words = normalized_words(answer)
-        counts[words] += 1
-        spelling.setdefault(words, answer)
+        wording = _wording(answer)
+        counts[wording] += 1
+        spelling.setdefault(wording, answer)
     return spelling[counts.most_common(1)[0][0]]
 
 

@@ -377,11 +377,13 @@ def test_a_reply_of_any_characters_is_kept_as_it_came(
 
 
 RUN = """
-import sys
+import signal, sys
 from pathlib import Path
 from tinymed.evaluate.judge.client import Judge
 from tinymed.evaluate.judge.run import JudgeSettings, judge_predictions
 samples, predictions, out, url = sys.argv[1:]
+# A job that a script put in the background ignores Ctrl-C, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     judge_predictions(
         JudgeSettings(
