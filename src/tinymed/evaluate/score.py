@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tinymed.errors import DataError
 from tinymed.evaluate.breakdown import parts
-from tinymed.evaluate.intervals import resampled_totals, share_interval
+from tinymed.evaluate.intervals import percentile_interval, resampled_totals, share_interval
 from tinymed.evaluate.judging import Judged, judge_all
 from tinymed.evaluate.metrics.table import METRICS, candidate_metric, overlap_metrics
 from tinymed.evaluate.metrics.text_overlap import MAX_ORDER, bleu, bleu_counts, is_available
@@ -192,11 +192,18 @@ def _scores(figures: Sequence[_Figure], groups: Sequence[str], *, seed: int) -> 
             metric=figure.metric,
             subset=figure.subset,
             value=float(figure.of(sums[:, own])[0]),
-            interval=share_interval(values, num_groups=num_groups),
+            interval=_interval(figure, values, num_groups=num_groups),
             num_samples=int(figure.counts.sum()),
             num_unparsed=figure.num_unparsed,
         )
         yield Resampled(score=score, values=values, num_groups=num_groups)
+
+
+def _interval(figure: _Figure, values: Floats, *, num_groups: int) -> tuple[float, float]:
+    # BLEU is no share of anything, so the exact bound of a share does not hold for it.
+    if figure.bleu_order is not None and num_groups > 1:
+        return percentile_interval(values)
+    return share_interval(values, num_groups=num_groups)
 
 
 def _watched(pairs: Sequence[Pair]) -> Iterator[Pair]:

@@ -65,6 +65,18 @@ def test_scores_hold_bleu_and_rouge_over_open_questions() -> None:
     assert found["open_rouge_l"] == pytest.approx(np.mean([rouge_l()(*texts) for texts in TEXTS]))
 
 
+def test_a_bleu_of_nought_has_no_share_of_doubt() -> None:
+    """Where no answer of 20 holds two right words in a row, no resample does either."""
+    samples = [
+        Sample(id=str(number), question="?", reference="left lung", answer_type="open")
+        for number in range(20)
+    ]
+    predictions = [Prediction(id=one.id, text="lung left") for one in samples]
+    intervals = {one.metric: one.interval for one in score(samples, predictions)}
+    assert intervals["open_bleu_2"] == (0.0, 0.0)
+    assert intervals["open_exact_match"][1] > 0.1
+
+
 def test_without_the_libraries_they_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_modules: str) -> bool:
         return False
