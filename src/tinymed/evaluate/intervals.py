@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -43,17 +43,23 @@ def resampled_totals(columns: Floats, groups: Sequence[str], *, seed: int = 0) -
     sums = np.column_stack(
         [np.bincount(index, weights=column, minlength=len(place)) for column in columns.T]
     )
+    return np.concatenate([times @ sums for times in times_drawn(len(place), seed=seed)])
+
+
+def times_drawn(num_groups: int, *, seed: int = 0) -> Iterator[npt.NDArray[np.intp]]:
+    """How often each group is drawn in each of 2,000 resamples, in blocks of resamples.
+
+    Yields:
+        Shape (some resamples, groups); every row sums to the number of groups.
+    """
     random = np.random.default_rng(seed)
-    num_groups = len(place)
     rows_at_once = max(1, _CELLS_AT_ONCE // num_groups)
-    totals = np.empty((NUM_RESAMPLES, columns.shape[1]))
     for start in range(0, NUM_RESAMPLES, rows_at_once):
         rows = min(rows_at_once, NUM_RESAMPLES - start)
         drawn = random.integers(num_groups, size=(rows, num_groups))
         drawn += num_groups * np.arange(rows)[:, None]
         times = np.bincount(drawn.ravel(), minlength=rows * num_groups)
-        totals[start : start + rows] = times.reshape(rows, num_groups) @ sums
-    return totals
+        yield times.reshape(rows, num_groups)
 
 
 def percentile_interval(values: Floats) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from tinymed.evaluate.audit import confidence as measures
+from tinymed.evaluate.audit.figures import Resamples
 
 RANDOM = np.random.default_rng(7)
 
@@ -27,7 +28,7 @@ def test_auroc_and_brier_are_those_of_scikit_learn(decimals: int) -> None:
     confidence, right = known(400)
     confidence = confidence.round(decimals)
     found = measures.measure(
-        confidence, right, [str(n) for n in range(400)], subset="all", kind="raw", seed=0
+        confidence, right, Resamples([str(n) for n in range(400)]), subset="all", kind="raw"
     )
     assert found.auroc.value == pytest.approx(roc_auc_score(right, confidence), abs=1e-12)
     assert found.brier.value == pytest.approx(brier_score_loss(right, confidence), abs=1e-12)
@@ -50,7 +51,7 @@ def test_a_resample_is_measured_as_if_its_answers_stood_there_that_often() -> No
 def test_a_measure_is_within_its_interval_and_says_how_many() -> None:
     confidence, right = known(200)
     groups = [str(number // 4) for number in range(200)]
-    found = measures.measure(confidence, right, groups, subset="open", kind="raw", seed=0)
+    found = measures.measure(confidence, right, Resamples(groups), subset="open", kind="raw")
     for figure in (found.accuracy, found.brier, found.auroc, found.accuracy_at_80):
         assert figure.value is not None
         assert figure.interval is not None
@@ -65,7 +66,7 @@ def test_a_measure_is_within_its_interval_and_says_how_many() -> None:
 def test_with_one_class_there_is_no_auroc_and_a_reason(right: float, reason: str) -> None:
     confidence = RANDOM.random(5)
     found = measures.measure(
-        confidence, np.full(5, right), list("abcde"), subset="all", kind="raw", seed=0
+        confidence, np.full(5, right), Resamples(list("abcde")), subset="all", kind="raw"
     )
     assert (found.auroc.value, found.auroc.reason) == (None, reason)
     assert found.accuracy_at_80.value == right

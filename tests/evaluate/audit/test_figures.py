@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinymed.evaluate.audit.figures import Resamples
-from tinymed.evaluate.intervals import bootstrap_interval
+from tinymed.evaluate.intervals import bootstrap_interval, percentile_interval, resampled_totals
 
 RANDOM = np.random.default_rng(1)
 GROUPS = [f"image-{number % 17}" for number in range(60)]
@@ -63,3 +63,20 @@ def test_resamples_without_a_value_are_left_out() -> None:
     """One of two groups alone holds what is counted: a quarter of the resamples lack it."""
     figure = Resamples(["a", "b"]).mean(np.array([1.0, 0.0]), among=np.array([True, False]))
     assert (figure.value, figure.interval, figure.num_samples) == (1.0, (1.0, 1.0), 1)
+
+
+def test_a_subset_drawn_from_the_whole_has_the_interval_of_the_scores() -> None:
+    """As `evaluate score` has it: every image is drawn, and only the subset's answers count."""
+    random = np.random.default_rng(3)
+    values = random.integers(2, size=120).astype(float)
+    groups = [f"image {number // 3}" for number in range(120)]
+    is_closed = random.random(120) < 0.4
+    totals = resampled_totals(np.column_stack([values * is_closed, is_closed]), groups)
+    with np.errstate(invalid="ignore"):
+        wanted = percentile_interval(totals[:, 0] / totals[:, 1])
+    some = [group for group, closed in zip(groups, is_closed, strict=True) if closed]
+    resamples = Resamples(some, whole=groups)
+    assert resamples.mean(values[is_closed]).interval == wanted
+    by_hand = resamples.figure(lambda times: (times @ values[is_closed]) / times.sum(axis=1))
+    assert by_hand.interval == wanted
+    assert Resamples(some).mean(values[is_closed]).interval != wanted

@@ -92,10 +92,13 @@ def abstention(
         ("target-accuracy", target_accuracy, threshold_for_accuracy),
         ("coverage", COVERAGE, threshold_for_coverage),
     )
+    whole = [cluster(one.sample) for one in test]
     rows = []
     for subset, pairs in by_subset(test).items():
         chosen_on = calibration_subsets.get(subset, [])
         confidence, right = confidences(chosen_on), rightness(chosen_on)
+        groups = [cluster(one.sample) for one in pairs]
+        resamples = Resamples(groups, whole=whole, seed=seed)
         for policy, target, choose in policies:
             threshold, reason = None, None
             try:
@@ -109,7 +112,7 @@ def abstention(
                     target=target,
                     threshold=threshold,
                     reason=reason,
-                    **_measured(pairs, threshold, seed=seed),
+                    **_measured(pairs, threshold, resamples),
                 )
             )
     return rows
@@ -182,11 +185,10 @@ def _from_here_on(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _measured(
-    pairs: Sequence[Pair], threshold: Threshold | None, *, seed: int
+    pairs: Sequence[Pair], threshold: Threshold | None, resamples: Resamples
 ) -> dict[str, Figure | None]:
     if threshold is None:
         return dict.fromkeys(("coverage", "accuracy", "wrong_withheld", "right_withheld"))
-    resamples = Resamples([cluster(one.sample) for one in pairs], seed=seed)
     right = rightness(pairs)
     given = confidences(pairs) >= threshold.value
     withheld = (~given).astype(np.float64)

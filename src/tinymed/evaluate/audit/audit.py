@@ -27,7 +27,7 @@ from tinymed.evaluate.audit.calibration import (
     write_calibration,
 )
 from tinymed.evaluate.audit.confidence import Confidence, Kind, measure
-from tinymed.evaluate.audit.figures import Floats
+from tinymed.evaluate.audit.figures import Floats, Resamples
 from tinymed.evaluate.audit.image_use import INSTEAD, ImageUse, image_use, noise_image
 from tinymed.evaluate.audit.polarity import polarity
 from tinymed.evaluate.audit.report import AUDIT_FILE, Audit, audit_json
@@ -282,6 +282,7 @@ def _image_use(
 def _confidence(
     own: Sequence[Pair], calibration: Calibration | None, *, seed: int
 ) -> list[Confidence]:
+    whole = [cluster(one.sample) for one in own]
     asked: list[tuple[Subset, Kind, Floats]] = []
     subsets = by_subset(own)
     for subset, pairs in subsets.items():
@@ -295,7 +296,8 @@ def _confidence(
     with Progress("confidence", total=len(asked), unit="measure") as progress:
         for subset, kind, confidence in asked:
             pairs = subsets[subset]
-            right, groups = rightness(pairs), [cluster(one.sample) for one in pairs]
-            found.append(measure(confidence, right, groups, subset=subset, kind=kind, seed=seed))
+            groups = [cluster(one.sample) for one in pairs]
+            resamples = Resamples(groups, whole=whole, seed=seed)
+            found.append(measure(confidence, rightness(pairs), resamples, subset=subset, kind=kind))
             progress.step()
     return found

@@ -7,7 +7,6 @@ for a right answer and 0 for a wrong one; neither is empty.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,10 +68,9 @@ class Confidence:
 
 
 def measure(
-    confidence: Floats, right: Floats, groups: Sequence[str], *, subset: str, kind: Kind, seed: int
+    confidence: Floats, right: Floats, resamples: Resamples, *, subset: str, kind: Kind
 ) -> Confidence:
     """Take every measure; intervals are of whole groups resampled."""
-    resamples = Resamples(groups, seed=seed)
     return Confidence(
         subset=subset,
         kind=kind,

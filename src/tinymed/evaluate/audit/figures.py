@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tinymed.evaluate.intervals import percentile_interval, resampled_totals
+from tinymed.evaluate.intervals import percentile_interval, times_drawn
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
@@ -34,18 +34,22 @@ class Figure:
 class Resamples:
     """2,000 resamples of whole groups; every figure asked of one object sees the same ones."""
 
-    def __init__(self, groups: Sequence[str], *, seed: int = 0) -> None:
+    def __init__(self, groups: Sequence[str], *, whole: Sequence[str] = (), seed: int = 0) -> None:
         """Draw from the clusters of the items, one cluster an item, at least one item.
+
+        Where the items are a subset, `whole` holds the clusters of all items: drawn from
+        these, a subset's figure has the interval that `evaluate score` gives it.
 
         Raises:
             ValueError: If there are no items.
         """
-        names = list(dict.fromkeys(groups))
+        if not groups:
+            raise ValueError("No items to resample.")
+        names = dict.fromkeys([*whole, *groups])
         place = {name: index for index, name in enumerate(names)}
         self._group_of = np.array([place[group] for group in groups], dtype=np.intp)
-        self._num_groups = len(names)
-        # How often each group is drawn is the total of a column that counts that group.
-        self._times = resampled_totals(np.eye(len(names)), names, seed=seed)
+        self._num_groups = len(set(groups))
+        self._times = np.concatenate(list(times_drawn(len(names), seed=seed)))
 
     def figure(self, statistic: Statistic, *, undefined: str = "nothing to count") -> Figure:
         """Evaluate a statistic on all items and, for the interval, on every resample.
@@ -70,8 +74,11 @@ class Resamples:
         if self._num_groups > 1:
             rows_at_once = max(1, _CELLS_AT_ONCE // num_items)
             starts = range(0, len(self._times), rows_at_once)
-            drawn = (self._times[start : start + rows_at_once] for start in starts)
-            values = [statistic(times[:, self._group_of]) for times in drawn]
+            drawn = (
+                self._times[start : start + rows_at_once, self._group_of].astype(np.float64)
+                for start in starts
+            )
+            values = [statistic(times[times.any(axis=1)]) for times in drawn]
             interval = percentile_interval(np.concatenate(values))
         return Figure(value=value, interval=interval, num_samples=num_items)
 
@@ -97,5 +104,5 @@ class Resamples:
         return Figure(value=value, interval=interval, num_samples=number)
 
     def _by_group(self, values: Floats) -> Floats:
-        sums = np.bincount(self._group_of, weights=values, minlength=self._num_groups)
+        sums = np.bincount(self._group_of, weights=values, minlength=self._times.shape[1])
         return sums.astype(np.float64)

@@ -58,16 +58,26 @@ def image_use(
 ) -> list[ImageUse]:
     """Compare answers to the same samples, in the same order, with the own image and another."""
     answered = {one.sample.id: one for one in other}
+    whole = [cluster(one.sample) for one in own]
     return [
-        _image_use(pairs, [answered[one.sample.id] for one in pairs], condition, subset, seed)
+        _image_use(
+            pairs,
+            [answered[one.sample.id] for one in pairs],
+            condition,
+            subset,
+            Resamples([cluster(one.sample) for one in pairs], whole=whole, seed=seed),
+        )
         for subset, pairs in by_subset(own).items()
     ]
 
 
 def _image_use(
-    own: Sequence[Pair], other: Sequence[Pair], condition: str, subset: str, seed: int
+    own: Sequence[Pair],
+    other: Sequence[Pair],
+    condition: str,
+    subset: str,
+    resamples: Resamples,
 ) -> ImageUse:
-    resamples = Resamples([cluster(one.sample) for one in own], seed=seed)
     unchanged = np.array(
         [
             float(normalized_words(one.prediction.text) == normalized_words(two.prediction.text))
