@@ -193,8 +193,8 @@ def _measured(
     given = confidences(pairs) >= threshold.value
     withheld = (~given).astype(np.float64)
     return {
-        "coverage": resamples.mean(given.astype(np.float64)),
-        "accuracy": resamples.mean(right, among=given),
-        "wrong_withheld": resamples.mean(withheld, among=right == 0),
-        "right_withheld": resamples.mean(withheld, among=right == 1),
+        "coverage": resamples.share(given.astype(np.float64)),
+        "accuracy": resamples.share(right, among=given),
+        "wrong_withheld": resamples.share(withheld, among=right == 0),
+        "right_withheld": resamples.share(withheld, among=right == 1),
     }

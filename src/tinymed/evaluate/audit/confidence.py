@@ -75,7 +75,7 @@ def measure(
         subset=subset,
         kind=kind,
         num_samples=len(right),
-        accuracy=resamples.mean(right),
+        accuracy=resamples.share(right),
         mean_confidence=float(confidence.mean()),
         ece=expected_calibration_error(confidence, right),
         ece_equal_mass=equal_mass_calibration_error(confidence, right),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from tinymed.evaluate.intervals import percentile_interval, times_drawn
+from tinymed.evaluate.intervals import percentile_interval, share_interval, times_drawn
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
@@ -81,6 +81,24 @@ class Resamples:
             values = [statistic(times[times.any(axis=1)]) for times in drawn]
             interval = percentile_interval(np.concatenate(values))
         return Figure(value=value, interval=interval, num_samples=num_items)
+
+    def share(self, holds: Floats, *, among: npt.NDArray[np.bool_] | None = None) -> Figure:
+        """The mean of values that are 0 or 1.
+
+        Where all are alike the interval is the exact bound, as in the scores: resampling
+        would claim certainty.
+
+        >>> low, high = Resamples(list("abcdefghij")).share(np.zeros(10)).interval
+        >>> f"{low:.2f} to {high:.2f}"
+        '0.00 to 0.31'
+        """
+        figure = self.mean(holds, among=among)
+        if figure.interval is None or figure.value not in (0.0, 1.0):
+            return figure
+        counted = self._group_of if among is None else self._group_of[among]
+        num_groups = len(np.unique(counted))
+        interval = share_interval(np.array([figure.value]), num_groups=num_groups)
+        return replace(figure, interval=interval)
 
     def mean(self, values: Floats, *, among: npt.NDArray[np.bool_] | None = None) -> Figure:
         """The mean of one value an item, or of the items where `among` holds.

@@ -86,14 +86,14 @@ def _image_use(
     )
     right_own = np.array([accuracy(one) or 0.0 for one in own])
     right_other = np.array([accuracy(one) or 0.0 for one in other])
-    share = resamples.mean(unchanged)
+    share = resamples.share(unchanged)
     lost = resamples.mean(right_own - right_other)
     return ImageUse(
         condition=condition,
         subset=subset,
         unchanged=share,
-        accuracy=resamples.mean(right_other),
-        own_accuracy=resamples.mean(right_own),
+        accuracy=resamples.share(right_other),
+        own_accuracy=resamples.share(right_own),
         accuracy_lost=lost,
         verdict=_verdict(share, lost, condition=condition, subset=subset),
     )

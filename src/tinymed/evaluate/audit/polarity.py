@@ -104,7 +104,7 @@ def _row(
     ]
 
     def share(claims: Sequence[bool]) -> Figure:
-        return resamples.mean(np.array(claims, dtype=np.float64))
+        return resamples.share(np.array(claims, dtype=np.float64))
 
     return PolarityRow(
         form=form,
