@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from tinymed.errors import DataError
+from tinymed.evaluate.line_log import LineLog
 from tinymed.records import Prediction
 from tinymed.runs import write_json
 
@@ -109,11 +108,8 @@ def prediction_line(prediction: Prediction) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-class PredictionLog:
-    """Predictions on disk, one line each, that a kill or a power cut cannot spoil.
-
-    A last line that was not written to its end is cut off when the file is opened again.
-    """
+class PredictionLog(LineLog[Prediction]):
+    """Predictions on disk, one line each."""
 
     def __init__(self, path: Path) -> None:
         """Open `path`, made if missing.
@@ -121,52 +117,15 @@ class PredictionLog:
         Raises:
             DataError: If a line other than a torn last one is not a prediction.
         """
-        whole, predictions = _whole_lines(path)
-        self.answered = {prediction.id for prediction in predictions}
+        super().__init__(path, _prediction, kind="a prediction")
+        self.answered = {prediction.id for prediction in self.found}
         """Ids with a prediction on disk."""
-        self._file = path.open("ab")
-        self._file.truncate(whole)
 
     def extend(self, predictions: Sequence[Prediction]) -> None:
-        """Keep predictions: they survive a kill and, once this returns, a power cut."""
-        # In one piece, so that a kill leaves all of them or none.
-        self._file.write("".join(map(prediction_line, predictions)).encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Keep predictions: all of them or, after a kill, none."""
+        self.add("".join(map(prediction_line, predictions)).encode())
         self.answered.update(one.id for one in predictions)
 
-    def __enter__(self) -> Self:
-        """Be closed at the end of a `with` block."""
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def _whole_lines(path: Path) -> tuple[int, list[Prediction]]:
-    """How many bytes are whole predictions, and the predictions."""
-    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    # Each whole line ends in a line break, so the last piece is empty or torn.
-    lines.pop()
-    predictions: list[Prediction] = []
-    size = 0
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            prediction = Prediction(
-                id=row["id"], text=row["text"], confidence=row.get("confidence")
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            # After a power cut the last block can hold anything.
-            if number == len(lines):
-                break
-            raise DataError(f"'{path}' line {number} is not a prediction.") from error
-        predictions.append(prediction)
-        size += len(line) + 1
-    return size, predictions
+def _prediction(row: Any) -> Prediction:
+    return Prediction(id=row["id"], text=row["text"], confidence=row.get("confidence"))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tinymed.errors import DataError
 from tinymed.evaluate.judge.client import Judge, Reply, request_body
 from tinymed.evaluate.judge.parse import Order
 from tinymed.evaluate.judge.prompt import Messages
+from tinymed.evaluate.line_log import LineLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +34,8 @@ def key_of(judge: Judge, messages: Messages) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-class ReplyLog:
-    """Replies as JSON lines that only grow, on the disk before anything else happens.
-
-    A last line that a kill or a power cut left unfinished is cut off when the file is opened
-    again.
-    """
+class ReplyLog(LineLog[tuple[str, Reply]]):
+    """Replies on disk, one line each, with the key of their call."""
 
     def __init__(self, path: Path) -> None:
         """Open `path`, made if missing.
@@ -49,10 +43,9 @@ class ReplyLog:
         Raises:
             DataError: If a line other than a torn last one is not a reply.
         """
-        whole, self.replies = _whole_lines(path)
+        super().__init__(path, _read, kind="a judge's reply")
+        self.replies = dict(self.found)
         """Replies by the key of their call."""
-        self._file = path.open("ab")
-        self._file.truncate(whole)
 
     def append(self, call: Call, reply: Reply) -> None:
         """Put one reply on the disk."""
@@ -64,43 +57,8 @@ class ReplyLog:
             **asdict(reply),
         }
         # Escaped to ASCII: a reply may hold half a surrogate pair, which is no UTF-8.
-        self._file.write((json.dumps(row) + "\n").encode("ascii"))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self.add((json.dumps(row) + "\n").encode("ascii"))
         self.replies[call.key] = reply
-
-    def __enter__(self) -> Self:
-        """Be closed at the end of a `with` block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def _whole_lines(path: Path) -> tuple[int, dict[str, Reply]]:
-    """How many bytes are whole replies, and the replies."""
-    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    # Each whole line ends in a line break, so the last piece is empty or torn.
-    lines.pop()
-    replies: dict[str, Reply] = {}
-    size = 0
-    for number, line in enumerate(lines, start=1):
-        try:
-            key, reply = _read(json.loads(line))
-        except (ValueError, TypeError, KeyError) as error:
-            # After a power cut the last block can hold anything.
-            if number == len(lines):
-                break
-            raise DataError(f"'{path}' line {number} is not a judge's reply.") from error
-        replies[key] = reply
-        size += len(line) + 1
-    return size, replies
 
 
 def _read(row: dict[str, Any]) -> tuple[str, Reply]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tinymed.evaluate.metrics.table import METRICS
 from tinymed.evaluate.report.against_controls import summary
+from tinymed.evaluate.report.metric_notes import standing
 from tinymed.evaluate.report.report import HEADINGS, Report
 from tinymed.records import NOTICE, Score
 
-_PUBLISHED = {metric.name for metric in METRICS if metric.is_published} | {
-    "llava_med_open_candidate"
-}
 _WHOLE = ("all", "open", "closed")
 _IN_PARTS = ("closed_accuracy", "open_recall")
 
@@ -65,7 +62,7 @@ def scores_table(conditions: Mapping[str, Sequence[Score]]) -> str:
     for title, is_published in (("published:", True), ("honest:", False)):
         rows.append([title] + [""] * (len(rows[0]) - 1))
         for metric, score in model.items():
-            if (metric in _PUBLISHED) != is_published:
+            if (standing(metric) == "published") != is_published:
                 continue
             unparsed = "" if is_published else str(score.num_unparsed)
             values = [_percent(control.get(metric)) for control in controls]
