@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tinymed.evaluate.run_folder import PredictionLog
 from tinymed.images.intake import read_image
 from tinymed.images.medical_image import MedicalImage
 from tinymed.images.prepare import prepare
-from tinymed.jsonl import read_predictions, read_samples
+from tinymed.jsonl import read_predictions, read_samples, samples_digest
 from tinymed.progress import Progress
 from tinymed.records import Prediction, Sample
 
@@ -21,7 +22,17 @@ Encode = Callable[[Path], EncodedImage]
 """Encodes what stands in for an image under one condition."""
 
 
-def samples_to_ask(path: Path, limit: int | None) -> list[Sample]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToAsk:
+    """Samples of a file that a model is asked."""
+
+    samples: list[Sample]
+    """All of the file, or the first of them."""
+    file_digest: str
+    """Of the whole file, however many of it are asked."""
+
+
+def samples_to_ask(path: Path, limit: int | None) -> ToAsk:
     """Read the samples, or the first `limit` of them, all with an image.
 
     Raises:
@@ -29,11 +40,12 @@ def samples_to_ask(path: Path, limit: int | None) -> list[Sample]:
     """
     if limit is not None and limit < 1:
         raise DataError(f"A limit of {limit} leaves no samples; it starts at 1.")
-    samples = read_samples(path)[:limit]
+    whole = read_samples(path)
+    samples = whole[:limit]
     without = [sample.id for sample in samples if sample.image is None]
     if without:
         raise DataError(f"{len(without)} samples of '{path}' have no image (first: {without[:3]}).")
-    return samples
+    return ToAsk(samples=samples, file_digest=samples_digest(whole))
 
 
 def how_asked(engine: Engine, *, max_new_tokens: int) -> dict[str, Any]:

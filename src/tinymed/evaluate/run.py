@@ -68,9 +68,10 @@ def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
         DataError: If the samples cannot be used, or the folder holds another run or is in use.
         ImageError: If an image cannot be read; what was answered until then is kept.
     """
-    samples = samples_to_ask(settings.samples, settings.limit)
+    to_ask = samples_to_ask(settings.samples, settings.limit)
+    samples = to_ask.samples
     train = None if settings.train is None else read_samples(settings.train)
-    identity = _identity(engine, settings, train)
+    identity = _identity(engine, settings, to_ask.file_digest, train)
     with only_one(settings.out):
         open_run_folder(settings.out, identity)
         write_samples(settings.out / SAMPLES_FILE, samples)
@@ -95,10 +96,9 @@ def run_evaluation(engine: Engine, settings: RunSettings) -> Report:
 
 
 def _identity(
-    engine: Engine, settings: RunSettings, train: Sequence[Sample] | None
+    engine: Engine, settings: RunSettings, digest: str, train: Sequence[Sample] | None
 ) -> dict[str, Any]:
     """What makes this run this run; file names without folders, so that a copy goes on too."""
-    digest = samples_digest(read_samples(settings.samples))
     train_digest = None if train is None else samples_digest(train)
     if digest == train_digest:
         raise DataError("The train samples are the very samples to evaluate; name the train split.")

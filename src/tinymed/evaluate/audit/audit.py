@@ -11,6 +11,7 @@ from tinymed.engines.protocol import Engine
 from tinymed.errors import ConfigError, DataError
 from tinymed.evaluate.asking import (
     Encode,
+    ToAsk,
     ask_all,
     how_asked,
     one_image,
@@ -39,7 +40,7 @@ from tinymed.evaluate.metrics.words import normalized_words
 from tinymed.evaluate.pairing import Pair, pair
 from tinymed.evaluate.run_folder import SAMPLES_FILE, only_one, open_run_folder, predictions_file
 from tinymed.evaluate.score import cluster
-from tinymed.jsonl import read_samples, samples_digest, write_samples
+from tinymed.jsonl import samples_digest, write_samples
 from tinymed.progress import Progress
 from tinymed.records import Sample
 from tinymed.runs import write_bytes, write_json
@@ -81,13 +82,15 @@ def run_audit(engine: Engine, settings: AuditSettings) -> Audit:
         ImageError: If an image cannot be read; what was answered until then is kept.
     """
     target_accuracy = _target_accuracy(settings)
-    samples = samples_to_ask(settings.samples, settings.limit)
-    split = (
-        None if settings.calibrate is None else samples_to_ask(settings.calibrate, settings.limit)
-    )
+    to_ask = samples_to_ask(settings.samples, settings.limit)
+    to_calibrate = None
+    if settings.calibrate is not None:
+        to_calibrate = samples_to_ask(settings.calibrate, settings.limit)
+    samples = to_ask.samples
+    split = None if to_calibrate is None else to_calibrate.samples
     warnings = [] if split is None else _overlap(samples, split, settings)
     twins = twins_of(samples)
-    identity = _identity(engine, settings, twins)
+    identity = _identity(engine, settings, to_ask, to_calibrate, twins)
     with only_one(settings.out):
         open_run_folder(settings.out, identity)
         write_samples(settings.out / SAMPLES_FILE, samples)
@@ -162,16 +165,22 @@ def _question(sample: Sample) -> tuple[str, tuple[str, ...]]:
     return cluster(sample), normalized_words(sample.question)
 
 
-def _identity(engine: Engine, settings: AuditSettings, twins: Sequence[Twin]) -> dict[str, Any]:
+def _identity(
+    engine: Engine,
+    settings: AuditSettings,
+    to_ask: ToAsk,
+    to_calibrate: ToAsk | None,
+    twins: Sequence[Twin],
+) -> dict[str, Any]:
     """What makes this run this run; file names without folders, so that a copy goes on too."""
     calibrate = settings.calibrate
     return {
         "command": "evaluate audit",
         **how_asked(engine, max_new_tokens=settings.max_new_tokens),
         "samples": settings.samples.name,
-        "samples_sha256": samples_digest(read_samples(settings.samples)),
+        "samples_sha256": to_ask.file_digest,
         "calibrate": None if calibrate is None else calibrate.name,
-        "calibrate_sha256": None if calibrate is None else samples_digest(read_samples(calibrate)),
+        "calibrate_sha256": None if to_calibrate is None else to_calibrate.file_digest,
         # Twins that other rules made are other questions.
         "twins_sha256": samples_digest(twin.absence for twin in twins),
         "limit": settings.limit,
