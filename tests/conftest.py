@@ -89,6 +89,7 @@ def wheel(tmp_path: Path) -> Wheel:
         ],
         "trained": {"file": "trained.safetensors", "sha256": ""},
         "num_image_tokens": 4,
+        "fold": 1,
         "preprocessing": {"size_px": 8, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
     }
     path = tmp_path / "manifest.json"

@@ -44,6 +44,7 @@ class TinyWeights:
     vision: dict[str, Array]
     digest: str = "tiny"
     vision_encoder: str = "dinov2-small"
+    fold: int = 2
 
 
 Load = Callable[..., OpenVinoEngine]
@@ -139,9 +140,7 @@ def tiny_torch_engine(weights: TinyWeights, prompt: Prompt) -> Engine:
         image_size=SIZE_PX,
         patch_size=PATCH_PX,
     )
-    config = checkpoint_config(
-        encoder, llama_config(CONFIG), downsample=2, image_id=prompt.image_id
-    )
+    config = checkpoint_config(encoder, llama_config(CONFIG), fold=2, image_id=prompt.image_id)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = AyaVisionForConditionalGeneration(config).eval()

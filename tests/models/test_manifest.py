@@ -42,7 +42,7 @@ def test_a_shipped_models_parts_are_those_of_the_table(name: str) -> None:
     vision = VISION_ENCODERS[manifest.vision_encoder]
     assert manifest.part("vision_encoder") == vision.part
     assert manifest.part("language_model") in LANGUAGE_MODELS.values()
-    assert manifest.num_image_tokens == vision.num_image_tokens
+    assert manifest.num_image_tokens == vision.num_image_tokens(vision.fold)
     assert manifest.preprocessing == vision.preprocessing
 
 
@@ -67,3 +67,11 @@ def test_an_unknown_part_names_the_known_ones() -> None:
         untrained("m", encoder="clip", language="smollm2-135m-instruct", description="")
     with pytest.raises(ConfigError, match=r"No language model 'llama'"):
         untrained("m", encoder="dinov2-small", language="llama", description="")
+
+
+def test_folding_leaves_fewer_image_tokens() -> None:
+    names = {"encoder": "efficientnet-lite2", "language": "smollm2-135m-instruct"}
+    folded = untrained("m", **names, description="", fold=3)
+    assert (folded.fold, folded.num_image_tokens) == (3, 9)
+    with pytest.raises(ConfigError, match=r"9 x 9 .* folded by 2. Set fold to one of 1, 3, 9"):
+        untrained("m", **names, description="", fold=2)

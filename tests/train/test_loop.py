@@ -38,7 +38,6 @@ class MeanColours:
     preprocessing = Preprocessing(size_px=16)
     feature_size = 6
     grid = 4
-    downsample = 2
 
     def __call__(self, pixels: Tensor) -> Tensor:
         means = torch.nn.functional.avg_pool2d(pixels, 4).flatten(2).transpose(1, 2)
@@ -68,6 +67,7 @@ def parts(tmp_path: Path) -> Parts:
         trained_file="trained.safetensors",
         trained_sha256="",
         num_image_tokens=4,
+        fold=2,
         preprocessing=MeanColours.preprocessing,
         folder=tmp_path,
     )
@@ -131,7 +131,7 @@ def test_a_packed_question_gets_the_losses_it_would_have_alone(
 
     prompt = build_prompt(tokenizer_from_gguf(open_gguf(parts.language_gguf)))
     model = build_trainable(
-        tiny_tensors(), TINY, MeanColours(), lora=config.lora, image_id=prompt.image_id
+        tiny_tensors(), TINY, MeanColours(), fold=2, lora=config.lora, image_id=prompt.image_id
     )
     model.language.float()
     samples = [

@@ -24,7 +24,6 @@ from transformers import (
 
 from tinymed.models.efficientnet_lite import read_efficientnet
 from tinymed.models.efficientnet_tower import EfficientNetLiteConfig, tower_state
-from tinymed.models.parts import vision_encoder
 from tinymed.models.vision_onnx import vision_tensors
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
 
 
 def checkpoint_config(
-    vision: PretrainedConfig, text: LlamaConfig, *, downsample: int, image_id: int
+    vision: PretrainedConfig, text: LlamaConfig, *, fold: int, image_id: int
 ) -> AyaVisionConfig:
     """The whole model's configuration: the encoder's last hidden state, folded."""
     has_class_token = isinstance(vision, Dinov2Config)
@@ -74,7 +73,7 @@ def checkpoint_config(
         text_config=text,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default" if has_class_token else "full",
-        downsample_factor=downsample,
+        downsample_factor=fold,
         alignment_intermediate_size=2 * text.hidden_size,
         image_token_index=image_id,
         tie_word_embeddings=True,
@@ -99,7 +98,7 @@ def assemble(weights: ModelWeights, *, image_id: int) -> AyaVisionForConditional
     config = checkpoint_config(
         vision_config(weights.vision_encoder),
         llama_config(weights.language_config),
-        downsample=vision_encoder(weights.vision_encoder).downsample,
+        fold=weights.fold,
         image_id=image_id,
     )
     model: AyaVisionForConditionalGeneration = AyaVisionForConditionalGeneration(config)

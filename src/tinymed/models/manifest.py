@@ -44,6 +44,8 @@ class Manifest:
     """safetensors with the connector and the LoRA adapter, beside the manifest."""
     trained_sha256: str
     num_image_tokens: int
+    fold: int
+    """Patches along one side that the connector folds into one image token."""
     preprocessing: Preprocessing
     folder: Path
     """Where the manifest lies."""
@@ -79,6 +81,7 @@ def read_manifest(path: Path) -> Manifest:
             trained_file=row["trained"]["file"],
             trained_sha256=row["trained"]["sha256"],
             num_image_tokens=row["num_image_tokens"],
+            fold=row["fold"],
             preprocessing=preprocessing,
             folder=path.parent,
         )
@@ -102,6 +105,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
             "parts": [asdict(part) for part in manifest.parts],
             "trained": {"file": manifest.trained_file, "sha256": manifest.trained_sha256},
             "num_image_tokens": manifest.num_image_tokens,
+            "fold": manifest.fold,
             "preprocessing": asdict(manifest.preprocessing),
         },
     )

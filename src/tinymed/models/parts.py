@@ -24,13 +24,23 @@ class VisionEncoder:
     """Features a patch."""
     grid: int
     """Patches along one side."""
-    downsample: int
-    """Patches along one side that the connector folds into one image token."""
+    fold: int
+    """Patches along one side that the connector folds into one image token, where a recipe
+    does not say otherwise."""
 
-    @property
-    def num_image_tokens(self) -> int:
-        """What the language model reads for one image."""
-        return (self.grid // self.downsample) ** 2
+    def num_image_tokens(self, fold: int) -> int:
+        """What the language model reads for one image.
+
+        Raises:
+            ConfigError: If the patches cannot be folded so.
+        """
+        if fold < 1 or self.grid % fold:
+            whole = [str(n) for n in range(1, self.grid + 1) if self.grid % n == 0]
+            raise ConfigError(
+                f"A grid of {self.grid} x {self.grid} patches cannot be folded by {fold}. "
+                f"Set fold to one of {', '.join(whole)}."
+            )
+        return (self.grid // fold) ** 2
 
 
 VISION_ENCODERS = {
@@ -50,7 +60,7 @@ VISION_ENCODERS = {
         preprocessing=Preprocessing(size_px=224),
         feature_size=384,
         grid=16,
-        downsample=2,
+        fold=2,
     ),
     "efficientnet-lite2": VisionEncoder(
         part=Part(
@@ -68,7 +78,7 @@ VISION_ENCODERS = {
         preprocessing=Preprocessing(size_px=260),
         feature_size=1280,
         grid=9,
-        downsample=1,
+        fold=1,
     ),
 }
 
@@ -110,13 +120,16 @@ def language_model(name: str) -> Part:
     return LANGUAGE_MODELS[name]
 
 
-def untrained(name: str, *, encoder: str, language: str, description: str) -> Manifest:
+def untrained(
+    name: str, *, encoder: str, language: str, description: str, fold: int | None = None
+) -> Manifest:
     """The manifest of a model that is still to be trained from named parts.
 
     Raises:
-        ConfigError: If a part has no place in the tables.
+        ConfigError: If a part has no place in the tables, or patches cannot be folded so.
     """
     vision = vision_encoder(encoder)
+    fold = vision.fold if fold is None else fold
     return Manifest(
         name=name,
         description=description,
@@ -124,7 +137,8 @@ def untrained(name: str, *, encoder: str, language: str, description: str) -> Ma
         parts=(vision.part, language_model(language)),
         trained_file="trained.safetensors",
         trained_sha256="",
-        num_image_tokens=vision.num_image_tokens,
+        num_image_tokens=vision.num_image_tokens(fold),
+        fold=fold,
         preprocessing=vision.preprocessing,
         folder=Path(),
     )

@@ -51,6 +51,8 @@ class ModelWeights:
     vision_encoder: str
     """A name in `tinymed.models.parts.VISION_ENCODERS`."""
     vision_file: Path
+    fold: int
+    """Patches along one side that the connector folds into one image token."""
     digest: str
     """sha256 over every weight."""
 
@@ -94,6 +96,7 @@ def load_weights(manifest: Manifest) -> ModelWeights:
         connector=trained.connector,
         vision_encoder=manifest.vision_encoder,
         vision_file=part_path(manifest.part("vision_encoder")),
+        fold=manifest.fold,
         digest=weights_digest(manifest),
     )
 

@@ -24,7 +24,6 @@ class FrozenEncoder:
         self.preprocessing = facts.preprocessing
         self.feature_size = facts.feature_size
         self.grid = facts.grid
-        self.downsample = facts.downsample
         self.model = AutoModel.from_config(vision_config(name))
         self.model.train(mode=False)
         self.model.load_state_dict(vision_state(name, path), strict=True)

@@ -39,8 +39,6 @@ class VisionEncoder(Protocol):
     """Features a patch."""
     grid: int
     """Patches along one side."""
-    downsample: int
-    """Patches along one side that the connector folds into one image token."""
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Shape (batch, 3, size, size) to (batch, grid * grid, feature_size)."""

@@ -90,6 +90,7 @@ def build_trainable(
     config: LanguageConfig,
     encoder: VisionEncoder,
     *,
+    fold: int,
     lora: LoraConfig,
     image_id: int,
 ) -> TrainableModel:
@@ -105,7 +106,7 @@ def build_trainable(
     nn.Module.to(language, torch.bfloat16)
     adapter = add_lora(language.model, rank=lora.rank, alpha=lora.alpha)
     return TrainableModel(
-        connector=build_connector(encoder, llama_config(config)),
+        connector=build_connector(encoder, llama_config(config), fold=fold),
         language=language,
         adapter_parameters=adapter,
         image_id=image_id,
@@ -113,12 +114,12 @@ def build_trainable(
     )
 
 
-def build_connector(encoder: VisionEncoder, text: LlamaConfig) -> AyaVisionMultiModalProjector:
+def build_connector(
+    encoder: VisionEncoder, text: LlamaConfig, *, fold: int
+) -> AyaVisionMultiModalProjector:
     """A fresh connector: fold patches, normalize, gated two-layer perceptron."""
     vision = Dinov2Config(hidden_size=encoder.feature_size)
-    return AyaVisionMultiModalProjector(
-        checkpoint_config(vision, text, downsample=encoder.downsample, image_id=0)
-    )
+    return AyaVisionMultiModalProjector(checkpoint_config(vision, text, fold=fold, image_id=0))
 
 
 @torch.no_grad()

@@ -83,12 +83,13 @@ def train(
         language_tensors(reader, language),
         language,
         encoder,
+        fold=parts.manifest.fold,
         lora=config.lora,
         image_id=prompt.image_id,
     )
     _move(model, device, compile_layers=config.compile)
-    train_rows = _packed(samples, prompt, encoder)
-    validation_rows = _packed(validation, prompt, encoder)
+    train_rows = _packed(samples, prompt, parts.manifest.num_image_tokens)
+    validation_rows = _packed(validation, prompt, parts.manifest.num_image_tokens)
     cache = FeatureCache(encoder, features_folder, config.augment)
     cache.fill([row.image for row in validation_rows], num_views=1, label="validation images")
     cache.fill(
@@ -189,9 +190,8 @@ def _refuse_overlap(train_samples: Sequence[Sample], validation: Sequence[Sample
 
 
 def _packed(
-    samples: Sequence[Sample], prompt: Prompt, encoder: VisionEncoder
+    samples: Sequence[Sample], prompt: Prompt, num_image_tokens: int
 ) -> list[PackedSequence]:
-    num_image_tokens = (encoder.grid // encoder.downsample) ** 2
     return [
         pack(image, group, prompt, num_image_tokens=num_image_tokens)
         for image, group in group_by_image(samples).items()

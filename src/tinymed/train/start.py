@@ -25,6 +25,7 @@ def train_by_recipe(
         encoder=config.vision_encoder,
         language=config.language_model,
         description=config.description,
+        fold=config.fold,
     )
     files = fetch_parts(manifest)
     from tinymed.train.run import Parts, train

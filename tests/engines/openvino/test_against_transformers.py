@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import openvino as ov
 import pytest
+from openvino import opset13 as opset
 from tiny_model import CONFIG, VISION_WIDTH, Load, TinyWeights
 
+from tinymed.engines.openvino import vision
 from tinymed.engines.openvino.layers import Array
 from tinymed.models.prompt import Prompt
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+
+from transformers.models.aya_vision.modeling_aya_vision import (  # noqa: E402
+    AyaVisionMultiModalProjector,
+)
 
 
 def test_logits_equal_those_of_transformers(
@@ -34,6 +43,24 @@ def test_logits_equal_those_of_transformers(
     np.testing.assert_allclose(answer.first_token_logits, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("fold", [1, 2, 3])
+def test_patches_are_folded_as_transformers_folds_them(fold: int) -> None:
+    patches = np.random.default_rng(0).normal(size=(1, 36, 5)).astype(np.float32)
+    node = vision._fold(opset.parameter([1, 36, 5], np.float32), fold)
+    graph = ov.Core().compile_model(ov.Model([node], node_parameters(node), "fold"), "CPU")
+    config = transformers.AyaVisionConfig(
+        vision_config=transformers.Dinov2Config(hidden_size=5), downsample_factor=fold
+    )
+    expected = AyaVisionMultiModalProjector(config).pixel_shuffle(torch.from_numpy(patches))
+    np.testing.assert_array_equal(graph(patches)[0], expected.flatten(1, 2).numpy())
+
+
+def node_parameters(node: Any) -> list[Any]:
+    while node.get_type_name() != "Parameter":
+        node = node.input_value(0).get_node()
+    return [node]
+
+
 def llama(weights: TinyWeights) -> torch.nn.Module:
     model = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
@@ -55,8 +82,6 @@ def llama(weights: TinyWeights) -> torch.nn.Module:
 
 def image_tokens(engine: object, weights: TinyWeights, pixels: Array) -> Array:
     """The hidden state in plain numpy, from there on transformers' own connector."""
-    from transformers.models.aya_vision.modeling_aya_vision import AyaVisionMultiModalProjector
-
     patch = weights.vision["patch"]
     side, size = pixels.shape[1] // patch.shape[-1], patch.shape[-1]
     blocks = pixels.reshape(3, side, size, side, size).transpose(1, 3, 0, 2, 4)

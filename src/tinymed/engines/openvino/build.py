@@ -53,6 +53,10 @@ class BuildSource(Protocol):
         """The vision encoder's file."""
 
     @property
+    def fold(self) -> int:
+        """Patches along one side that the connector folds into one image token."""
+
+    @property
     def digest(self) -> str:
         """sha256 over all of the above."""
 

@@ -30,8 +30,6 @@ from tinymed.models.efficientnet_lite import read_efficientnet
 FINAL_NORM = "backbone.layernorm.weight"
 """Whatever follows the encoder's last layer begins with this norm; we cut before it."""
 LAYER_NORM_EPSILON = 1e-6
-FOLD = 2
-"""Patches that become one image token, along each axis."""
 
 
 class VisionSource(Protocol):
@@ -44,6 +42,10 @@ class VisionSource(Protocol):
     @property
     def vision_file(self) -> Path:
         """The encoder's file."""
+
+    @property
+    def fold(self) -> int:
+        """Patches along one side that the connector folds into one image token."""
 
     @property
     def connector(self) -> dict[str, Array]:
@@ -65,11 +67,13 @@ def vision_graph(source: VisionSource, *, precision: Precision) -> ov.Model:
         ModelError: If the file cannot be read or holds no such encoder.
     """
     if source.vision_encoder == "efficientnet-lite2":
-        pixels, folded = efficientnet(read_efficientnet(source.vision_file), precision)
-        return _named(_connect(folded, source.connector, precision), [pixels])
+        pixels, cells = efficientnet(read_efficientnet(source.vision_file), precision)
+        tokens = _connect(_fold(cells, source.fold), source.connector, precision)
+        return _named(tokens, [pixels])
     encoder = _read_onnx(source.vision_file)
     hidden = _before_final_norm(encoder, source.vision_file)
-    tokens = _connect(_fold(hidden), source.connector, precision)
+    patches = slice_axis(hidden, 1, np.iinfo(np.int64).max, 1)  # without the class token
+    tokens = _connect(_fold(patches, source.fold), source.connector, precision)
     model = _named(tokens, encoder.get_parameters())
     # Folds what an export computes anew for every image and joins what it spells out:
     # the graph then loads in 0.4 s instead of 2.4 s.
@@ -113,14 +117,14 @@ def _before_final_norm(source: ov.Model, encoder: Path) -> Any:
     return above.input_value(0)
 
 
-def _fold(hidden: Any) -> Any:
-    """Drop the class token and join 2 x 2 patches, as AyaVision's `pixel_shuffle`."""
-    _, length, width = hidden.get_shape()
-    side = math.isqrt(length - 1)
-    patches = slice_axis(hidden, 1, length, 1)
-    half = side // FOLD
-    blocks = transpose(reshape(patches, [half, FOLD, half, FOLD, width]), [0, 2, 1, 3, 4])
-    return reshape(blocks, [1, half * half, FOLD * FOLD * width])
+def _fold(patches: Any, fold: int) -> Any:
+    """Join fold x fold patches, as AyaVision's `pixel_shuffle`."""
+    if fold == 1:
+        return patches
+    _, length, width = patches.output(0).get_shape()
+    side = math.isqrt(length) // fold
+    blocks = transpose(reshape(patches, [side, fold, side, fold, width]), [0, 2, 1, 3, 4])
+    return reshape(blocks, [1, side * side, fold * fold * width])
 
 
 def _connect(folded: Any, connector: dict[str, Array], precision: Precision) -> Any:
