@@ -1,0 +1,1 @@
+"""Headers of files that came from outside, checked before native code sees them."""

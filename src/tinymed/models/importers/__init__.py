@@ -1,0 +1,1 @@
+"""Published checkpoints of other layouts, made into plain transformers models."""
