@@ -25,7 +25,6 @@ import numpy as np
 from tqdm import tqdm
 
 from tinymed.engines.choose import open_engine
-from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 from tinymed.engines.protocol import Answer, EncodedImage, Engine
 from tinymed.engines.rows import answer_in_rounds
 from tinymed.hardware import peak_memory_mib
@@ -44,7 +43,7 @@ Ways = dict[str, list[float]]
 def main() -> None:
     """Measure, print a table, write JSON."""
     options = _options()
-    engine = open_engine(options.model, engine=options.engine, threads=options.threads)
+    engine = open_engine(options.model, threads=options.threads)
     questions = _by_image(options.samples, options.limit)
     report: dict[str, Any] = {"conditions": _conditions(options, questions)}
     print(json.dumps(report["conditions"]))
@@ -74,7 +73,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("model")
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--limit", type=int, help="only the first so many samples")
-    parser.add_argument("--engine", choices=sorted(ENGINES), default=DEFAULT_ENGINE)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3, help="over all samples")
     parser.add_argument("--small-runs", type=int, default=15, help="on one image")
@@ -96,7 +94,6 @@ def _conditions(options: argparse.Namespace, questions: dict[Path, list[str]]) -
         "processors": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
         "model": options.model,
-        "engine": options.engine,
         "threads": options.threads,
         "samples": options.samples.name,
         "images": len(questions),

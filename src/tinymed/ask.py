@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinymed.engines.choose import open_engine
-from tinymed.engines.names import DEFAULT_ENGINE
-from tinymed.engines.protocol import Answer, EncodedImage
+from tinymed.engines.protocol import Answer, EncodedImage, Engine, prepared
 from tinymed.errors import UserError
 from tinymed.hardware import peak_memory_mib
 from tinymed.images.intake import read_image
-from tinymed.images.prepare import prepare
-from tinymed.models.catalog import DEFAULT_MODEL, find_model
+from tinymed.models.catalog import DEFAULT_MODEL, find, split_address
 from tinymed.models.fetch import require_parts
+from tinymed.models.manifest import Manifest
+from tinymed.quantize.first_use import open_compared
 from tinymed.records import NOTICE
 
 
@@ -24,10 +23,11 @@ class Asker:
     """Which model answers, and on what."""
 
     model: str = DEFAULT_MODEL
-    engine: str = DEFAULT_ENGINE
-    """A name in `tinymed.engines.names.ENGINES`."""
+    """A model's address, as `tinymed.models.catalog` has it: "nano", "nano:gguf-q8_0"."""
     threads: int | None = None
     """Processor threads; None lets the engine choose."""
+    force_build: str | None = None
+    """"MODEL:SCHEME" of a build to use although the parity gate failed it or never saw it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,8 @@ class AskResult:
     confidence: float
     """The model's own probability of exactly this answer, in [0, 1]; not calibrated."""
     model: str
-    engine: str
+    scheme: str
+    """How its weights are stored and what runs them: `tinymed.models.schemes`."""
     load_ms: float
     """Opening the model; 0 from the second question on."""
     encode_ms: float
@@ -94,19 +95,21 @@ def ask_each(
     asker = asker or Asker()
     if not all(question.strip() for question in questions):
         raise UserError("The question is empty. Write it in quotes after the image.")
-    manifest = find_model(asker.model)
+    base, _ = split_address(asker.model)
+    found = find(base)
     picture = read_image(image)
-    require_parts(manifest)
+    if isinstance(found, Manifest):
+        require_parts(found)
     start = time.perf_counter()
-    engine = open_engine(asker.model, engine=asker.engine, threads=asker.threads)
+    engine = open_compared(asker.model, threads=asker.threads, force_build=asker.force_build)
     load_ms = 1000 * (time.perf_counter() - start)
-    encoded = engine.encode(prepare(picture, engine.preprocessing))
+    encoded = engine.encode(prepared(engine, picture))
     for index, question in enumerate(questions):
         answer = engine.answer(encoded, question, on_text=on_text)
         yield _result(
             question,
             answer,
-            asker=asker,
+            engine=engine,
             first_costs=(load_ms, encoded) if index == 0 else None,
             num_image_tokens=encoded.num_image_tokens,
             image_notes=picture.notes,
@@ -117,7 +120,7 @@ def _result(
     question: str,
     answer: Answer,
     *,
-    asker: Asker,
+    engine: Engine,
     first_costs: tuple[float, EncodedImage] | None,
     num_image_tokens: int,
     image_notes: tuple[str, ...],
@@ -130,8 +133,8 @@ def _result(
         question=question,
         answer=answer.text,
         confidence=answer.confidence,
-        model=asker.model,
-        engine=asker.engine,
+        model=engine.model,
+        scheme=engine.scheme,
         load_ms=load_ms,
         encode_ms=encode_ms,
         prefill_ms=image_prefill_ms + answer.prefill_ms,

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import tinymed.ask
-import tinymed.engines.choose
+import tinymed.quantize.first_use
 from tinymed.demo import QUESTIONS, demo_radiograph
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels
 from tinymed.images.prepare import Preprocessing
@@ -28,6 +28,7 @@ class Parrot:
     """An engine that repeats the question, word by word."""
 
     name = "openvino"
+    scheme = "openvino-int8"
     model = "nano"
     preprocessing = Preprocessing()
     weights_digest = ""
@@ -36,7 +37,7 @@ class Parrot:
     def __init__(self) -> None:
         self.num_encoded = 0
 
-    def encode(self, pixels: Pixels) -> EncodedImage:
+    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
         assert pixels.shape == (3, 224, 224)
         assert pixels.dtype == np.float32
         self.num_encoded += 1
@@ -69,8 +70,8 @@ def parrot(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[Parrot]:
     def always(_part: object) -> bool:
         return True
 
-    monkeypatch.setattr(tinymed.ask, "open_engine", open_parrot)
-    monkeypatch.setattr(tinymed.engines.choose, "prepare_engine", lambda _model: None)
+    monkeypatch.setattr(tinymed.ask, "open_compared", open_parrot)
+    monkeypatch.setattr(tinymed.quantize.first_use, "make_ready", lambda _model: None)
     monkeypatch.setattr(fetch, "is_verified", always)
     monkeypatch.setattr(cache_module, "is_verified", always)
     return engine
@@ -107,7 +108,7 @@ def test_json_is_one_object_with_every_documented_field(
         "answer": "Is there a fracture?",
         "confidence": 0.5,
         "model": "nano",
-        "engine": "openvino",
+        "scheme": "openvino-int8",
         "encode_ms": 100.0,
         "prefill_ms": 23.0,
         "decode_ms": 4.0,

@@ -7,58 +7,53 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from tinymed.engines.openvino import OpenVinoEngine, build_openvino
-from tinymed.engines.openvino.layers import Array, Precision
-from tinymed.images.prepare import Preprocessing
-from tinymed.models.prompt import END, IMAGE, TEMPLATE, Prompt, build_prompt
+from tinymed.engines.openvino.layers import Array
+from tinymed.models.prompt import Prompt, build_prompt
+from tinymed.models.schemes import PARTS, find_scheme
+from tinymed.models.weights import ModelWeights
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tiny_model import SIZE_PX, Load, Open, TinyWeights, tiny_torch_engine, tiny_weights
+from tiny_model import SIZE_PX, Load, Open, tiny_tokenizer, tiny_torch_engine, tiny_weights
 
 
 @pytest.fixture(scope="session")
 def prompt() -> Prompt:
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    control = ["<|im_start|>", END, IMAGE]
-    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in control])
-    return build_prompt(tokenizer)
+    return build_prompt(tiny_tokenizer())
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> TinyWeights:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> ModelWeights:
     return tiny_weights(tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture(scope="session")
-def load(weights: TinyWeights, prompt: Prompt, tmp_path_factory: pytest.TempPathFactory) -> Load:
+def load(weights: ModelWeights, tmp_path_factory: pytest.TempPathFactory) -> Load:
     folder = tmp_path_factory.mktemp("builds")
 
     def build_and_load(
-        precision: Precision = "f32", *, ask: Prompt = prompt, threads: int | None = 1
+        precision: str = "f32", *, ask: Prompt | None = None, threads: int | None = 1
     ) -> OpenVinoEngine:
         if not (folder / precision).exists():
-            build_openvino(weights, folder / precision, precision=precision)
-        return OpenVinoEngine(
-            folder / precision,
-            model="tiny",
-            prompt=ask,
-            prompt_template=TEMPLATE,
-            preprocessing=Preprocessing(size_px=SIZE_PX),
-            threads=threads,
-        )
+            build_openvino(
+                weights,
+                folder / precision,
+                scheme=find_scheme("openvino-f32"),
+                precisions=dict.fromkeys(PARTS, precision),
+            )
+        engine = OpenVinoEngine(folder / precision, threads=threads)
+        if ask is not None:
+            engine._prompt = ask
+        return engine
 
     return build_and_load
 
 
 @pytest.fixture(params=["openvino-f32", "torch"])
 def open_tiny(
-    request: pytest.FixtureRequest, load: Load, weights: TinyWeights, prompt: Prompt
+    request: pytest.FixtureRequest, load: Load, weights: ModelWeights, prompt: Prompt
 ) -> Open:
     """Opens the tiny model in an engine that computes in float32, with any prompt."""
     if request.param == "torch":

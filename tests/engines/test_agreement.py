@@ -43,8 +43,8 @@ def test_torch_and_openvino_in_full_precision_give_the_same_answers() -> None:
     samples = _samples()
     chosen = samples[:: len(samples) // NUM_QUESTIONS][:NUM_QUESTIONS]
     reference, other = (
-        open_engine("nano", engine="torch"),
-        open_engine("nano", engine="openvino-f32"),
+        open_engine("nano:torch-f32"),
+        open_engine("nano:openvino-f32", force_build="nano:openvino-f32"),
     )
     same = 0
     for sample in chosen:
@@ -62,10 +62,10 @@ def test_torch_and_openvino_in_full_precision_give_the_same_answers() -> None:
     assert same == NUM_QUESTIONS
 
 
-@pytest.mark.parametrize("name", ["torch", "openvino-f32"])
+@pytest.mark.parametrize("name", ["nano:torch-f32", "nano:openvino-f32"])
 def test_questions_asked_together_get_the_answers_they_get_one_by_one(name: str) -> None:
     samples = _samples()[:NUM_QUESTIONS]
-    engine = open_engine("nano", engine=name)
+    engine = open_engine(name, force_build=name)
     assert samples[0].image is not None
     image = engine.encode(prepare(read_image(samples[0].image), engine.preprocessing))
     questions = [sample.question for sample in samples]
@@ -78,7 +78,7 @@ def test_questions_asked_together_get_the_answers_they_get_one_by_one(name: str)
 
 
 def test_the_image_matters() -> None:
-    engine = open_engine("nano")
+    engine = open_engine("nano:openvino-int8", force_build="nano:openvino-int8")
     samples = _samples()[:40]
     size = engine.preprocessing.size_px
     black = engine.encode(np.zeros((3, size, size), np.float32))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
 import openvino as ov
 from openvino import opset13 as opset
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from tinymed.engines.openvino import OpenVinoEngine
 from tinymed.engines.openvino.layers import Array
 from tinymed.engines.protocol import Engine
 from tinymed.images.prepare import Preprocessing
 from tinymed.models.language_gguf import LanguageConfig
-from tinymed.models.prompt import Prompt
+from tinymed.models.prompt import CHATML, Prompt
+from tinymed.models.weights import ModelWeights
 
 SIZE_PX = 16
 PATCH_PX = 4
@@ -35,24 +35,23 @@ CONFIG = LanguageConfig(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TinyWeights:
-    language: dict[str, Array]
-    language_config: LanguageConfig
-    connector: dict[str, Array]
-    vision_file: Path
-    vision: dict[str, Array]
-    digest: str = "tiny"
-    vision_encoder: str = "dinov2-small"
-    fold: int = 2
-
-
 Load = Callable[..., OpenVinoEngine]
 Open = Callable[..., Engine]
 
 
-def tiny_weights(folder: Path) -> TinyWeights:
-    """Make the weights and write the encoder into a folder."""
+def tiny_tokenizer() -> Tokenizer:
+    """One token a byte, and the template's control tokens."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    control = ["<|im_start|>", CHATML.end, CHATML.image]
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in control])
+    return tokenizer
+
+
+def tiny_weights(folder: Path) -> ModelWeights:
+    """Make the weights and write the encoder into a folder; `vision` is what it is made of."""
     rng = np.random.default_rng(7)
 
     def normal(*shape: int, scale: float = 0.15) -> Array:
@@ -93,12 +92,24 @@ def tiny_weights(folder: Path) -> TinyWeights:
     }
     path = folder / "encoder.xml"
     ov.save_model(vision_encoder(vision), path, compress_to_fp16=False)
-    return TinyWeights(
+    return ModelWeights(
+        name="tiny",
+        description="random",
         language=language,
         language_config=CONFIG,
         connector=connector,
+        connector_kind="aya-vision",
+        connector_activation="",
+        fold=2,
+        vision_encoder="dinov2-small",
         vision_file=path,
         vision=vision,
+        vision_config=None,
+        tokenizer=tiny_tokenizer(),
+        template=CHATML,
+        preprocessing=Preprocessing(size_px=SIZE_PX),
+        num_image_tokens=4,
+        digest="tiny",
     )
 
 
@@ -125,7 +136,7 @@ def vision_encoder(
     return ov.Model([opset.result(opset.relu(normal))], [pixels], "encoder")
 
 
-def tiny_torch_engine(weights: TinyWeights, prompt: Prompt) -> Engine:
+def tiny_torch_engine(weights: ModelWeights, prompt: Prompt) -> Engine:
     """The torch engine on the same language model, behind a small encoder of its own."""
     import torch
     from transformers import AyaVisionForConditionalGeneration, Dinov2Config
@@ -147,7 +158,8 @@ def tiny_torch_engine(weights: TinyWeights, prompt: Prompt) -> Engine:
     language = {name: torch.from_numpy(values) for name, values in weights.language.items()}
     model.model.language_model.load_state_dict(language)
     model.tie_weights()
-    manifest = SimpleNamespace(name="tiny", preprocessing=Preprocessing(size_px=SIZE_PX))
     # `assemble` knows whole encoders only.
-    with mock.patch("tinymed.engines.torch.assemble", return_value=model):
-        return TorchEngine(SimpleNamespace(manifest=manifest, digest="tiny"), prompt, threads=1)
+    with mock.patch("tinymed.engines.torch.engine.assemble", return_value=model):
+        engine = TorchEngine(weights, threads=1)
+    engine._prompt = prompt
+    return engine

@@ -18,6 +18,7 @@ class ScriptedEngine:
         self, journal: Path, *, seconds_an_answer: float = 0.0, weights_digest: str = "0" * 64
     ) -> None:
         self.name = "scripted"
+        self.scheme = "scripted-f32"
         self.model = "tiny"
         self.preprocessing = Preprocessing(size_px=8)
         self.weights_digest = weights_digest
@@ -30,7 +31,7 @@ class ScriptedEngine:
         with self._journal.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def encode(self, pixels: Pixels) -> EncodedImage:
+    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
         black = bool((pixels == pixels[:, :1, :1]).all())
         seen = "black" if black else hashlib.sha256(pixels.tobytes()).hexdigest()[:8]
         self._note(f"encode {seen}")

@@ -121,22 +121,24 @@ def test_run_asks_the_model_and_prints_a_table_or_json(
 ) -> None:
     opened = []
 
-    def open_scripted(model: str, *, engine: str, threads: int | None) -> ScriptedEngine:
-        opened.append((model, engine, threads))
+    def open_scripted(
+        model: str, *, threads: int | None, force_build: str | None
+    ) -> ScriptedEngine:
+        opened.append((model, threads, force_build))
         return ScriptedEngine(tmp_path / "journal.txt")
 
-    monkeypatch.setattr("tinymed.engines.choose.open_engine", open_scripted)
+    monkeypatch.setattr("tinymed.quantize.first_use.open_compared", open_scripted)
     asked = ("run", "tiny", "--samples", samples, "--out", tmp_path / "run", "--no-controls")
     assert "tiny on scripted" in call(*asked, "--threads", 1)
     assert "data:image" in (tmp_path / "run" / "report.html").read_text()
     call(*asked, "--no-images")
     assert "data:image" not in (tmp_path / "run" / "report.html").read_text()
-    found = json.loads(call(*asked, "--engine", "torch", "--json"))
+    found = json.loads(call(*asked, "--force-build", "nano:nf4", "--json"))
     assert list(found["conditions"]) == ["model", "always-yes", "always-no"]
     assert opened == [
-        ("tiny", "openvino", 1),
-        ("tiny", "openvino", None),
-        ("tiny", "torch", None),
+        ("tiny", 1, None),
+        ("tiny", None, None),
+        ("tiny", None, "nano:nf4"),
     ]
 
 

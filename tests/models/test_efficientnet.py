@@ -10,6 +10,7 @@ import pytest
 from openvino import opset13 as opset
 
 from tinymed.engines.openvino.efficientnet import efficientnet
+from tinymed.engines.openvino.layers import Store
 from tinymed.errors import ModelError
 from tinymed.models.efficientnet_lite import (
     STAGES,
@@ -59,7 +60,7 @@ def test_torch_and_openvino_give_the_same_features(tensors: dict[str, Array]) ->
     pixels = np.random.default_rng(1).normal(size=(1, 3, 260, 260)).astype(np.float32)
     with torch.inference_mode():
         expected = tower(torch.from_numpy(pixels)).last_hidden_state.numpy()
-    parameter, features = efficientnet(tensors, "f32")
+    parameter, features = efficientnet(tensors, Store("f32"))
     graph = ov.Model([opset.result(features)], [parameter], "encoder")
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     result = ov.Core().compile_model(graph, "CPU", settings)([pixels])[0]

@@ -34,5 +34,5 @@ def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
 def test_a_text_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_text("not a model at all, just words that go on for a while")
-    with pytest.raises(ModelError, match="is not a readable GGUF file"):
+    with pytest.raises(ModelError, match="is not a whole GGUF file"):
         open_gguf(path)

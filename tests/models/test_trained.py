@@ -67,7 +67,7 @@ def test_an_adapter_for_another_model_fails_the_merge(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="is not a readable safetensors file"):
+    with pytest.raises(ModelError, match="is not a whole safetensors file"):
         read_trained(path)
 
 

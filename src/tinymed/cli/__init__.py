@@ -53,6 +53,11 @@ COMMANDS = {
         attribute="train",
         help="Fine-tune a model by RECIPE, a TOML file.",
     ),
+    "quantize": LazyCommand(
+        module="tinymed.cli.quantize",
+        attribute="quantize",
+        help="Make a smaller build of MODEL and compare it with MODEL before anything uses it.",
+    ),
     "evaluate": LazyCommand(
         module="tinymed.cli.evaluate",
         attribute="evaluate",

@@ -6,25 +6,24 @@ from pathlib import Path
 
 import click
 
-from tinymed.cli import show_answer
-from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
+from tinymed.cli import model_options, show_answer
 
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("question")
-@click.option("--model", default="nano", show_default=True, help="Its name or its folder.")
-@click.option(
-    "--engine",
-    type=click.Choice(list(ENGINES)),
-    default=DEFAULT_ENGINE,
-    show_default=True,
-    help="What runs the model.",
-)
-@click.option("--threads", type=click.IntRange(min=1), help="Processor threads to use.")
+@model_options.model
+@model_options.threads
+@model_options.force_build
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ask(
-    image: Path, question: str, *, model: str, engine: str, threads: int | None, as_json: bool
+    image: Path,
+    question: str,
+    *,
+    model: str,
+    threads: int | None,
+    force_build: str | None,
+    as_json: bool,
 ) -> None:
     """Ask one question about a medical image.
 
@@ -34,11 +33,12 @@ def ask(
     \b
     Example:
         tinymed ask chest.dcm "Is there an abnormality?"
+        tinymed ask chest.dcm "Is the heart enlarged?" --model nano:gguf-q8_0
     """
     from tinymed.ask import Asker  # the engine loads here, not for --help
     from tinymed.ask import ask as ask_model
 
-    asker = Asker(model=model, engine=engine, threads=threads)
+    asker = Asker(model=model, threads=threads, force_build=force_build)
     result = ask_model(
         image, question, asker=asker, on_text=None if as_json else show_answer.stream
     )

@@ -26,13 +26,13 @@ def demo(*, as_json: bool) -> None:
     """
     from tinymed.ask import ask_each  # the engine loads here, not for --help
     from tinymed.demo import QUESTIONS, demo_radiograph
-    from tinymed.engines.choose import prepare_engine
     from tinymed.models.catalog import DEFAULT_MODEL, find_model
     from tinymed.models.fetch import fetch_parts
+    from tinymed.quantize.first_use import make_ready
 
     radiograph = demo_radiograph()
     fetch_parts(find_model(DEFAULT_MODEL))
-    prepare_engine(DEFAULT_MODEL)
+    make_ready(DEFAULT_MODEL)
     results = ask_each(radiograph, QUESTIONS, on_text=None if as_json else show_answer.stream)
     if as_json:
         show_answer.show_json([show_answer.as_row(result) for result in results])

@@ -1,82 +1,141 @@
-"""How each engine is opened for a model."""
+"""How a model is opened: which scheme, which engine, and whether its build may be used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
-from tinymed.errors import ConfigError
+from tinymed.engines.building import ensure_build
+from tinymed.errors import ModelError
 from tinymed.extras import require
-from tinymed.models.catalog import find_model
-from tinymed.models.manifest import Manifest
-from tinymed.models.weights import load_prompt, load_weights
+from tinymed.models.build import Build, read_build
+from tinymed.models.catalog import Checkpoint, Source, find, load_source, split_address
+from tinymed.models.fetch import require_parts
+from tinymed.models.llava_checkpoint import unreadable_because
+from tinymed.models.parity_mark import require_parity
+from tinymed.models.schemes import DEFAULT_SCHEME, Scheme, find_scheme
+
+NATIVE_SCHEME = "torch-bf16"
+"""Of checkpoints that only transformers can read, where none is named."""
 
 if TYPE_CHECKING:
-    from tinymed.engines.openvino.layers import Precision
     from tinymed.engines.protocol import Engine
 
 
-def open_engine(model: str, *, engine: str = DEFAULT_ENGINE, threads: int | None = None) -> Engine:
-    """Open a model in an engine; a build that is not there yet is made first.
+def open_engine(
+    address: str, *, threads: int | None = None, force_build: str | None = None
+) -> Engine:
+    """Open a model; a build that is not there yet is made first.
 
     Args:
-        model: A model's name; its parts must have been fetched.
-        engine: A name in ENGINES.
+        address: A model's name or folder, with ":SCHEME" or without; or a build's folder.
         threads: Processor threads; None lets the engine choose.
+        force_build: "MODEL:SCHEME" of a build to be used although the parity gate failed it
+            or never saw it.
 
     Raises:
-        ConfigError: If no engine has this name.
-        ModelError: If the model is unknown, incomplete or damaged.
+        ConfigError: If there is no such scheme.
+        ModelError: If the model is unknown, incomplete or damaged, or its build did not pass.
         MissingExtraError: If the engine's packages are not installed.
     """
-    if engine not in ENGINES:
-        raise ConfigError(f"No engine '{engine}'. Known: {', '.join(ENGINES)}.")
-    return _OPEN[engine](find_model(model), threads)
+    base, scheme = split_address(address)
+    found = find(base)
+    if isinstance(found, Build):
+        _refuse_other_scheme(found, scheme)
+        require_parity(found, forced=force_build)
+        return open_build(found, threads=threads)
+    if isinstance(found, Checkpoint):
+        reason = unreadable_because(found.folder)
+        if reason is not None:
+            return _open_native(found, scheme, reason, threads=threads, forced=force_build)
+    else:
+        require_parts(found)
+    scheme = scheme or find_scheme(DEFAULT_SCHEME)
+    if not has_files(scheme):
+        return open_as_it_is(found, scheme, threads=threads)
+    build = read_build(ensure_build(found, scheme))
+    require_parity(build, forced=force_build)
+    return open_build(build, threads=threads)
 
 
-def prepare_engine(model: str, *, engine: str = DEFAULT_ENGINE) -> None:
-    """Make what an engine needs of a model and does not have yet, so that opening is quick.
+def has_files(scheme: Scheme) -> bool:
+    """Whether a scheme keeps a model in files of its own: all but torch's full precisions."""
+    return scheme.engine != "torch" or scheme.bits < 16  # noqa: PLR2004
+
+
+def open_build(build: Build, *, threads: int | None = None) -> Engine:
+    """Open a build in its engine, whatever the parity gate says of it.
 
     Raises:
-        ModelError: If the model is unknown, incomplete or damaged.
+        ModelError: If the build is damaged.
+        MissingExtraError: If the engine's packages are not installed.
     """
-    precision = _PRECISIONS.get(engine)
-    if precision is not None:
-        from tinymed.engines.openvino.prepare import ensure_build
-
-        ensure_build(find_model(model), precision)
-
-
-def _open_openvino(precision: Precision) -> Callable[[Manifest, int | None], Engine]:
-    def open_(manifest: Manifest, threads: int | None) -> Engine:
-        from tinymed.engines.openvino.prepare import ensure_build
+    engine = find_scheme(build.scheme).engine
+    if engine == "openvino":
         from tinymed.engines.openvino.runtime import OpenVinoEngine
-        from tinymed.models.prompt import TEMPLATE
 
-        folder = ensure_build(manifest, precision)
-        return OpenVinoEngine(
-            folder,
-            model=manifest.name,
-            prompt=load_prompt(manifest),
-            prompt_template=TEMPLATE,
-            preprocessing=manifest.preprocessing,
-            threads=threads,
-        )
+        return OpenVinoEngine(build.folder, threads=threads)
+    if engine == "llamacpp":
+        require("xllamacpp", extra="gguf", for_what="The llama.cpp engine")
+        from tinymed.engines.llamacpp.engine import LlamaCppEngine
 
-    return open_
+        return LlamaCppEngine(build.folder, threads=threads)
+    _require_torch()
+    from tinymed.engines.torch.build import open_torch_build
+
+    return open_torch_build(build.folder, threads=threads)
 
 
-def _open_torch(manifest: Manifest, threads: int | None) -> Engine:
-    for package in ("torch", "transformers", "onnx"):
-        require(package, extra="torch", for_what="The torch engine")
+def open_as_it_is(source: Source, scheme: Scheme, *, threads: int | None = None) -> Engine:
+    """Open a model in torch, in full precision: there is no build.
+
+    Raises:
+        ModelError: If the model is incomplete or damaged.
+        MissingExtraError: If torch is not installed.
+    """
+    _require_torch()
     from tinymed.engines.torch import TorchEngine
 
-    return TorchEngine(load_weights(manifest), load_prompt(manifest), threads=threads)
+    return TorchEngine(load_source(source), scheme=scheme.name, threads=threads)
 
 
-_PRECISIONS: dict[str, Precision] = {"openvino": "int8", "openvino-f32": "f32"}
-_OPEN: dict[str, Callable[[Manifest, int | None], Engine]] = {
-    **{name: _open_openvino(precision) for name, precision in _PRECISIONS.items()},
-    "torch": _open_torch,
-}
+def _open_native(
+    found: Checkpoint,
+    scheme: Scheme | None,
+    reason: str,
+    *,
+    threads: int | None,
+    forced: str | None,
+) -> Engine:
+    """Open a checkpoint that only transformers itself can read."""
+    scheme = scheme or find_scheme(NATIVE_SCHEME)
+    name = f"{found.name}:{scheme.name}"
+    if scheme.engine != "torch":
+        raise ModelError(
+            f"'{found.address}' runs in transformers only: name it '{found.address}:"
+            f"{NATIVE_SCHEME}'. {reason}"
+        )
+    if scheme.bits < 16 and forced != name:  # noqa: PLR2004
+        raise ModelError(
+            f"'{name}' would be quantized as it is loaded, which leaves no build to compare with "
+            f"its original. Take it all the same with: --force-build {name}"
+        )
+    _require_torch()
+    from tinymed.engines.torch.native import TransformersEngine
+
+    # It takes pictures in place of pixels, and says so: `protocol.PreparesImages`.
+    engine: Any = TransformersEngine(found.folder, scheme=scheme.name, threads=threads)
+    opened: Engine = engine
+    return opened
+
+
+def _refuse_other_scheme(build: Build, scheme: Scheme | None) -> None:
+    if scheme is not None and scheme.name != build.scheme:
+        raise ModelError(
+            f"The build '{build.folder}' is '{build.scheme}', not '{scheme.name}'. Name the model "
+            "that it was made from."
+        )
+
+
+def _require_torch() -> None:
+    for package in ("torch", "transformers", "onnx"):
+        require(package, extra="torch", for_what="The torch engine")

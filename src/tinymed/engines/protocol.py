@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from tinymed.images.prepare import Preprocessing
+from tinymed.images.medical_image import MedicalImage
+from tinymed.images.prepare import Preprocessing, prepare
 
 Pixels = npt.NDArray[np.float32]
 """Normalized image, shape (3, height, width)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """What an image became on its way to the language model, for parity checks."""
+
+    vision_features: npt.NDArray[np.float32] | None
+    """Shape (patches, features), as the encoder gives them; None where an engine cannot tell."""
+    image_tokens: npt.NDArray[np.float32]
+    """Shape (image tokens, hidden): what the connector gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +37,8 @@ class EncodedImage:
     """Vision encoder and connector."""
     prefill_ms: float
     """Language model over the prompt's part before the question (paid once an image)."""
+    stages: Stages | None = None
+    """Only where asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +64,9 @@ class Engine(Protocol):
     """Encodes an image once and answers questions about it, greedily."""
 
     name: str
-    """"openvino" or "torch"."""
+    """"openvino", "llamacpp" or "torch"."""
+    scheme: str
+    """How the weights are stored: a name in `tinymed.models.schemes.SCHEMES`."""
     model: str
     """The model's name, such as "nano"."""
     preprocessing: Preprocessing
@@ -63,7 +78,7 @@ class Engine(Protocol):
     prompt_template: str
     """The prompt in words, with `{image}` and `{question}`."""
 
-    def encode(self, pixels: Pixels) -> EncodedImage:
+    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
         """Read an image: vision encoder, connector, and the prompt up to the question."""
         ...
 
@@ -89,3 +104,24 @@ class Engine(Protocol):
         8-bit products magnify it: `nano` words 2 of 751 answers otherwise.
         """
         ...
+
+
+@runtime_checkable
+class PreparesImages(Protocol):
+    """An engine whose model wants its images otherwise than as one square of `preprocessing`.
+
+    Checkpoints that cut an image into tiles, or read it in whatever size it has, bring their
+    own preparation. Such an engine's `preprocessing.size_px` is the size of a plain image that
+    its model reads without scaling.
+    """
+
+    def prepare(self, image: MedicalImage) -> Any:
+        """What `encode` takes for this image."""
+        ...
+
+
+def prepared(engine: Engine, image: MedicalImage) -> Any:
+    """What an engine's `encode` takes for an image."""
+    if isinstance(engine, PreparesImages):
+        return engine.prepare(image)
+    return prepare(image, engine.preprocessing)

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import tinymed
-from tinymed.engines.protocol import EncodedImage, Engine
+from tinymed.engines.protocol import EncodedImage, Engine, prepared
 from tinymed.errors import DataError
 from tinymed.evaluate.run_folder import PredictionLog
 from tinymed.images.intake import read_image
 from tinymed.images.medical_image import MedicalImage
-from tinymed.images.prepare import prepare
 from tinymed.jsonl import read_predictions, read_samples, samples_digest
 from tinymed.progress import Progress
 from tinymed.records import Prediction, Sample
@@ -53,6 +52,7 @@ def how_asked(engine: Engine, *, max_new_tokens: int) -> dict[str, Any]:
     return {
         "model": engine.model,
         "engine": engine.name,
+        "scheme": engine.scheme,
         "threads": engine.num_threads,
         "weights_sha256": engine.weights_digest,
         "prompt_template": engine.prompt_template,
@@ -65,7 +65,7 @@ def how_asked(engine: Engine, *, max_new_tokens: int) -> dict[str, Any]:
 
 def own_images(engine: Engine) -> Encode:
     """Encode each image as it is."""
-    return lambda image: engine.encode(prepare(read_image(image), engine.preprocessing))
+    return lambda image: engine.encode(prepared(engine, read_image(image)))
 
 
 def one_image(engine: Engine, picture: MedicalImage) -> Encode:
@@ -74,7 +74,7 @@ def one_image(engine: Engine, picture: MedicalImage) -> Encode:
 
     def encode(_: Path) -> EncodedImage:
         if not encoded:
-            encoded.append(engine.encode(prepare(picture, engine.preprocessing)))
+            encoded.append(engine.encode(prepared(engine, picture)))
         return encoded[0]
 
     return encode

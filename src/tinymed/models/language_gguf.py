@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinymed.errors import ModelError
+from tinymed.models.headers.gguf_header import check_gguf
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
@@ -42,6 +43,10 @@ class LanguageConfig:
     rope_theta: float
     rms_norm_eps: float
     vocab_size: int
+    tied: bool = True
+    """The output layer is the embedding table; else it is the tensor "lm_head.weight"."""
+    attention_bias: bool = False
+    """Query, key and value have a bias, as in Qwen2."""
 
 
 def open_gguf(path: Path) -> GGUFReader:
@@ -52,6 +57,7 @@ def open_gguf(path: Path) -> GGUFReader:
     """
     from gguf import GGUFReader  # 0.1 s: only where a model is read
 
+    check_gguf(path)
     try:
         return GGUFReader(path)
     except (OSError, ValueError, IndexError) as error:

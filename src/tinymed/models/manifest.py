@@ -60,6 +60,10 @@ class Manifest:
         raise ModelError(f"The manifest of '{self.name}' has no part '{role}'.")
 
 
+_FORMER_FOLDS = {"dinov2-small": 2}
+"""What manifests written before a recipe could say it leave unsaid."""
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest file.
 
@@ -68,11 +72,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
-        preprocessing = Preprocessing(
-            size_px=row["preprocessing"]["size_px"],
-            mean=tuple(row["preprocessing"]["mean"]),
-            std=tuple(row["preprocessing"]["std"]),
-        )
+        preprocessing = Preprocessing.from_row(row["preprocessing"])
         return Manifest(
             name=row["name"],
             description=row["description"],
@@ -81,7 +81,7 @@ def read_manifest(path: Path) -> Manifest:
             trained_file=row["trained"]["file"],
             trained_sha256=row["trained"]["sha256"],
             num_image_tokens=row["num_image_tokens"],
-            fold=row["fold"],
+            fold=row.get("fold", _FORMER_FOLDS.get(row["vision_encoder"], 1)),
             preprocessing=preprocessing,
             folder=path.parent,
         )
@@ -90,7 +90,7 @@ def read_manifest(path: Path) -> Manifest:
             f"No model in '{path.parent}': it holds no {path.name}. Name a shipped model, or a "
             "folder `model` that 'tinymed train' wrote."
         ) from error
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"The manifest '{path}' is damaged: {error!r}.") from error
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from tinymed.errors import ModelError
+from tinymed.models.headers.safetensors_header import check_safetensors
 
 Array = npt.NDArray[np.float32]
 
@@ -40,6 +41,7 @@ def read_trained(path: Path) -> Trained:
     Raises:
         ModelError: If it is missing, damaged or of another format.
     """
+    check_safetensors(path)
     try:
         with safe_open(str(path), framework="np") as file:
             metadata = file.metadata() or {}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from tinymed.errors import ModelError
+from tinymed.images.prepare import Preprocessing
 from tinymed.models.cache import cache_folder, part_path
 from tinymed.models.language_gguf import (
     Array,
@@ -20,10 +23,13 @@ from tinymed.models.language_gguf import (
     open_gguf,
 )
 from tinymed.models.manifest import Manifest
-from tinymed.models.prompt import Prompt, build_prompt
+from tinymed.models.prompt import CHATML, Template, build_prompt
 from tinymed.models.tokenizer import tokenizer_from_gguf
-from tinymed.models.trained import merge, read_trained
+from tinymed.models.trained import Trained, merge, read_trained
+from tinymed.models.vit import VitConfig
 from tinymed.runs import sha256_of, write_bytes
+
+ConnectorKind = Literal["aya-vision", "llava"]
 
 TOKENIZER_FORMAT = 1
 """Raised whenever `tokenizer_from_gguf` makes another tokenizer of the same file."""
@@ -40,26 +46,45 @@ CONNECTOR_NAMES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelWeights:
-    """A model in numpy, adapter merged, ready to be built for an engine."""
+    """A model whatever it came from: all that an engine's files are made from."""
 
-    manifest: Manifest
-    language: dict[str, Array]
-    """transformers' Llama names without "model."; the adapter is already added in."""
+    name: str
+    description: str
+    language: Mapping[str, Array]
+    """transformers' Llama names without "model."; an adapter is already added in. Not always
+    kept in memory: an access may read from the disk."""
     language_config: LanguageConfig
-    connector: dict[str, Array]
-    """transformers' AyaVisionMultiModalProjector names."""
-    vision_encoder: str
-    """A name in `tinymed.models.parts.VISION_ENCODERS`."""
-    vision_file: Path
+    connector: Mapping[str, Array]
+    """Names of transformers' AyaVisionMultiModalProjector or LlavaMultiModalProjector."""
+    connector_kind: ConnectorKind
+    connector_activation: str
+    """Between a LLaVA connector's two layers: "gelu", "gelu_tanh"; "" in our own."""
     fold: int
     """Patches along one side that the connector folds into one image token."""
+    vision_encoder: str
+    """"efficientnet-lite2" or "dinov2-small", read from `vision_file`; "clip" or "siglip",
+    made of `vision`."""
+    vision_file: Path | None
+    vision: Mapping[str, Array]
+    """transformers' CLIPVisionModel or SiglipVisionModel names."""
+    vision_config: VitConfig | None
+    tokenizer: Tokenizer
+    template: Template
+    preprocessing: Preprocessing
+    num_image_tokens: int
     digest: str
-    """sha256 over every weight."""
+    """sha256 over everything of the above."""
+    language_file: Path | None = None
+    """The GGUF file that the language model was published in, without the adapter; None
+    where there is none."""
+    trained: Trained | None = None
+    """The adapter that is added in above, by itself."""
 
 
 def weights_digest(manifest: Manifest) -> str:
     """sha256 over the hashes of everything a model is made of; costs no reading of weights."""
     hashes = [*(part.sha256 for part in manifest.parts), manifest.trained_sha256]
+    # The fold is told by the connector's shapes, and preprocessing by the encoder.
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
@@ -90,21 +115,32 @@ def load_weights(manifest: Manifest) -> ModelWeights:
     config = language_config(reader)
     tensors = merge(language_tensors(reader, config), trained)
     return ModelWeights(
-        manifest=manifest,
+        name=manifest.name,
+        description=manifest.description,
         language={name: np.ascontiguousarray(values) for name, values in tensors.items()},
         language_config=config,
         connector=trained.connector,
+        connector_kind="aya-vision",
+        connector_activation="",
+        fold=manifest.fold,
         vision_encoder=manifest.vision_encoder,
         vision_file=part_path(manifest.part("vision_encoder")),
-        fold=manifest.fold,
+        vision={},
+        vision_config=None,
+        tokenizer=load_tokenizer(manifest),
+        template=CHATML,
+        preprocessing=manifest.preprocessing,
+        num_image_tokens=manifest.num_image_tokens,
         digest=weights_digest(manifest),
+        language_file=part_path(manifest.part("language_model")),
+        trained=trained,
     )
 
 
-def load_prompt(manifest: Manifest) -> Prompt:
-    """The prompt of a model, with the tokenizer its language model carries.
+def load_tokenizer(manifest: Manifest) -> Tokenizer:
+    """The tokenizer that a model's language model carries.
 
-    The tokenizer is read out of the GGUF file once (2.7 s) and kept in the cache (0.1 s).
+    Read out of the GGUF file once (2.7 s) and kept in the cache (0.1 s).
 
     Raises:
         ModelError: If the language model's file is missing or damaged.
@@ -113,9 +149,11 @@ def load_prompt(manifest: Manifest) -> Prompt:
     path = cache_folder() / "tokenizers" / f"{TOKENIZER_FORMAT}-{part.sha256}.json"
     if path.is_file():
         with suppress(Exception):  # a damaged copy is made anew
-            return build_prompt(Tokenizer.from_file(str(path)))
+            tokenizer = Tokenizer.from_file(str(path))
+            build_prompt(tokenizer)
+            return tokenizer
     tokenizer = tokenizer_from_gguf(open_gguf(part_path(part)))
     with suppress(OSError):  # a read-only cache costs time, nothing else
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, tokenizer.to_str().encode())
-    return build_prompt(tokenizer)
+    return tokenizer

@@ -6,11 +6,12 @@ import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset13 as opset
-from tiny_model import CONFIG, VISION_WIDTH, Load, TinyWeights
+from tiny_model import CONFIG, VISION_WIDTH, Load
 
-from tinymed.engines.openvino import vision
+from tinymed.engines.openvino.connector import fold_patches
 from tinymed.engines.openvino.layers import Array
 from tinymed.models.prompt import Prompt
+from tinymed.models.weights import ModelWeights
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -21,7 +22,7 @@ from transformers.models.aya_vision.modeling_aya_vision import (  # noqa: E402
 
 
 def test_logits_equal_those_of_transformers(
-    load: Load, weights: TinyWeights, prompt: Prompt, pixels: Array
+    load: Load, weights: ModelWeights, prompt: Prompt, pixels: Array
 ) -> None:
     engine = load("f32")
     answer = engine.answer(
@@ -46,7 +47,7 @@ def test_logits_equal_those_of_transformers(
 @pytest.mark.parametrize("fold", [1, 2, 3])
 def test_patches_are_folded_as_transformers_folds_them(fold: int) -> None:
     patches = np.random.default_rng(0).normal(size=(1, 36, 5)).astype(np.float32)
-    node = vision._fold(opset.parameter([1, 36, 5], np.float32), fold)
+    node = fold_patches(opset.parameter([1, 36, 5], np.float32), fold)
     graph = ov.Core().compile_model(ov.Model([node], node_parameters(node), "fold"), "CPU")
     config = transformers.AyaVisionConfig(
         vision_config=transformers.Dinov2Config(hidden_size=5), downsample_factor=fold
@@ -61,7 +62,7 @@ def node_parameters(node: Any) -> list[Any]:
     return [node]
 
 
-def llama(weights: TinyWeights) -> torch.nn.Module:
+def llama(weights: ModelWeights) -> torch.nn.Module:
     model = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
             num_hidden_layers=CONFIG.num_layers,
@@ -80,7 +81,7 @@ def llama(weights: TinyWeights) -> torch.nn.Module:
     return model.eval()
 
 
-def image_tokens(engine: object, weights: TinyWeights, pixels: Array) -> Array:
+def image_tokens(engine: object, weights: ModelWeights, pixels: Array) -> Array:
     """The hidden state in plain numpy, from there on transformers' own connector."""
     patch = weights.vision["patch"]
     side, size = pixels.shape[1] // patch.shape[-1], patch.shape[-1]

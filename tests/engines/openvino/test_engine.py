@@ -5,17 +5,20 @@ from dataclasses import replace
 import numpy as np
 import plain_model as plain
 import pytest
-from tiny_model import CONFIG, Load, TinyWeights
+from tiny_model import CONFIG, Load
 
+from tinymed.engines.openvino import runtime
 from tinymed.engines.openvino.layers import Array
 from tinymed.engines.protocol import Engine
+from tinymed.engines.rows import Rows
 from tinymed.errors import ConfigError
 from tinymed.models.prompt import Prompt
+from tinymed.models.weights import ModelWeights
 
 QUESTION = "Is there a fracture?"
 
 
-def asked(weights: TinyWeights, prompt: Prompt, pixels: Array, question: str) -> plain.Plain:
+def asked(weights: ModelWeights, prompt: Prompt, pixels: Array, question: str) -> plain.Plain:
     """Embeddings of everything the model reads before it answers."""
     table = weights.language["embed_tokens.weight"]
     image = plain.image_tokens(pixels, weights.vision, weights.connector)
@@ -24,7 +27,7 @@ def asked(weights: TinyWeights, prompt: Prompt, pixels: Array, question: str) ->
 
 
 def test_logits_equal_a_plain_computation_of_the_whole_model(
-    load: Load, weights: TinyWeights, prompt: Prompt, pixels: Array
+    load: Load, weights: ModelWeights, prompt: Prompt, pixels: Array
 ) -> None:
     engine: Engine = load("f32")
     image = engine.encode(pixels)
@@ -36,8 +39,35 @@ def test_logits_equal_a_plain_computation_of_the_whole_model(
     np.testing.assert_allclose(answer.first_token_logits, expected, atol=1e-4)
 
 
+def test_a_long_prefix_is_read_in_parts(
+    load: Load,
+    weights: ModelWeights,
+    prompt: Prompt,
+    pixels: Array,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "PREFIX_TOKENS_AT_ONCE", 3)
+    engine = load("f32")
+    lengths: list[int] = []
+    read = engine._read
+
+    def recorded(embeds: Array, rows: Rows, *, continued: list[int]) -> Array:
+        lengths.append(embeds.shape[1])
+        return read(embeds, rows, continued=continued)
+
+    monkeypatch.setattr(engine, "_read", recorded)
+    image = engine.encode(pixels)
+    num_tokens = len(prompt.prefix_ids) + image.num_image_tokens
+    assert lengths == [3] * (num_tokens // 3) + [num_tokens % 3] * (num_tokens % 3 > 0)
+    answer = engine.answer(image, QUESTION, max_new_tokens=1, keep_logits=True)
+    expected = plain.llama_logits(
+        asked(weights, prompt, pixels, QUESTION), weights.language, CONFIG
+    )
+    np.testing.assert_allclose(answer.first_token_logits, expected, atol=1e-4)
+
+
 def test_decoding_with_the_cache_equals_reading_everything_anew(
-    load: Load, weights: TinyWeights, prompt: Prompt, pixels: Array
+    load: Load, weights: ModelWeights, prompt: Prompt, pixels: Array
 ) -> None:
     engine = load("f32")
     answer = engine.answer(engine.encode(pixels), QUESTION, max_new_tokens=12)

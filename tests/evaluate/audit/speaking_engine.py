@@ -30,6 +30,7 @@ class SpeakingEngine:
         weights_digest: str = "0" * 64,
     ) -> None:
         self.name = "speaking"
+        self.scheme = "speaking-f32"
         self.model = "tiny"
         self.preprocessing = Preprocessing(size_px=8)
         self.weights_digest = weights_digest
@@ -39,7 +40,7 @@ class SpeakingEngine:
         self._journal = journal
         self._seconds_an_answer = seconds_an_answer
 
-    def encode(self, pixels: Pixels) -> EncodedImage:
+    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
         level = pixels[0] * self.preprocessing.std[0] + self.preprocessing.mean[0]
         grey = round(float(level.mean()) * 255)
         seen = "black" if grey == 0 else str(grey - 1)

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from speaking_engine import SpeakingEngine, truth_teller, write_set
 
 from tinymed.cli.evaluate.audit import audit
-from tinymed.engines import choose
 from tinymed.errors import ConfigError
+from tinymed.quantize import first_use
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]
         calls.append((model, options))
         return SpeakingEngine(truth_teller)
 
-    monkeypatch.setattr(choose, "open_engine", open_engine)
+    monkeypatch.setattr(first_use, "open_compared", open_engine)
     return calls
 
 
@@ -38,10 +38,20 @@ def test_every_option_has_its_effect(
     validation = write_set(tmp_path / "set", "validation", images=range(10, 14))
     result = call(
         *("nano", "--samples", samples, "--out", tmp_path / "run", "--calibrate", validation),
-        *("--target-accuracy", 0.8, "--engine", "torch", "--threads", 2, "--limit", 6, "--json"),
+        *(
+            "--target-accuracy",
+            0.8,
+            "--force-build",
+            "nano:nf4",
+            "--threads",
+            2,
+            "--limit",
+            6,
+            "--json",
+        ),
     )
     found = json.loads(result.stdout)
-    assert opened == [("nano", {"engine": "torch", "threads": 2})]
+    assert opened == [("nano", {"threads": 2, "force_build": "nano:nf4"})]
     assert (found["num_samples"], found["run"]["limit"]) == (6, 6)
     assert found["calibration"]["split"] == "validation.jsonl"
     assert {row["target"] for row in found["abstention"]} == {0.8}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from tinymed.cli import model_options
 from tinymed.cli.evaluate.options import CONTEXT, FILE
-from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 
 
 @click.command(context_settings=CONTEXT)
@@ -25,11 +25,9 @@ from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
     type=click.FloatRange(min=0, min_open=True, max=1),
     help="Of the answers given, when unsure ones are withheld; needs --calibrate. [default: 0.9]",
 )
-@click.option(
-    "--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True
-)
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many of each file.")
-@click.option("--threads", type=click.IntRange(min=1), help="Processor cores to use.")
+@model_options.threads
+@model_options.force_build
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def audit(  # noqa: PLR0913 - one parameter an option
     model: str,
@@ -38,9 +36,9 @@ def audit(  # noqa: PLR0913 - one parameter an option
     out: Path,
     calibrate: Path | None,
     target_accuracy: float | None,
-    engine: str,
     limit: int | None,
     threads: int | None,
+    force_build: str | None,
     as_json: bool,
 ) -> None:
     """Audit MODEL: does it look, contradict itself, and know when it is wrong.
@@ -55,9 +53,9 @@ def audit(  # noqa: PLR0913 - one parameter an option
     Example:
         tinymed evaluate audit nano --samples test.jsonl --calibrate val.jsonl --out runs/audit
     """
-    from tinymed.engines.choose import open_engine
     from tinymed.evaluate.audit.audit import AuditSettings, run_audit
     from tinymed.evaluate.audit.report import audit_json, audit_text
+    from tinymed.quantize.first_use import open_compared
 
     settings = AuditSettings(
         samples=samples,
@@ -66,5 +64,6 @@ def audit(  # noqa: PLR0913 - one parameter an option
         limit=limit,
         target_accuracy=target_accuracy,
     )
-    found = run_audit(open_engine(model, engine=engine, threads=threads), settings)
+    engine = open_compared(model, threads=threads, force_build=force_build)
+    found = run_audit(engine, settings)
     click.echo(json.dumps(audit_json(found)) if as_json else audit_text(found))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from tinymed.cli import model_options
 from tinymed.cli.evaluate.options import CONTEXT, FILE
-from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 
 
 @click.command(context_settings=CONTEXT)
@@ -16,9 +16,6 @@ from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 @click.option("--samples", type=FILE, required=True, help="Questions with references.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option("--train", type=FILE, help="Train samples, for two controls and the leakage.")
-@click.option(
-    "--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True
-)
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many samples.")
 @click.option(
     "--no-controls",
@@ -28,7 +25,8 @@ from tinymed.engines.names import DEFAULT_ENGINE, ENGINES
 @click.option(
     "--no-images", is_flag=True, help="Leave the patients' images out of the written report."
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Processor cores to use.")
+@model_options.threads
+@model_options.force_build
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def run(  # noqa: PLR0913 - one parameter an option
     model: str,
@@ -36,11 +34,11 @@ def run(  # noqa: PLR0913 - one parameter an option
     samples: Path,
     out: Path,
     train: Path | None,
-    engine: str,
     limit: int | None,
     no_controls: bool,
     no_images: bool,
     threads: int | None,
+    force_build: str | None,
     as_json: bool,
 ) -> None:
     """Ask MODEL every question, score the answers, and do the same for the controls.
@@ -54,10 +52,10 @@ def run(  # noqa: PLR0913 - one parameter an option
     Example:
         tinymed evaluate run nano --samples test.jsonl --train train.jsonl --out runs/nano
     """
-    from tinymed.engines.choose import open_engine
     from tinymed.evaluate.report.report import report_json
     from tinymed.evaluate.report.text import report_text
     from tinymed.evaluate.run import RunSettings, run_evaluation
+    from tinymed.quantize.first_use import open_compared
 
     settings = RunSettings(
         samples=samples,
@@ -67,6 +65,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         controls=not no_controls,
         images_in_report=not no_images,
     )
-    report = run_evaluation(open_engine(model, engine=engine, threads=threads), settings)
+    engine = open_compared(model, threads=threads, force_build=force_build)
+    report = run_evaluation(engine, settings)
     click.echo(json.dumps(report_json(report)) if as_json else report_text(report))
     click.echo(f"Report: {out / 'report.html'}", err=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from openvino import opset13 as opset
 
-from tinymed.engines.openvino.layers import Array, Precision, reshape, transpose
+from tinymed.engines.openvino.layers import Array, Store, reshape, transpose
 from tinymed.models.efficientnet_lite import (
     FEATURE_SIZE,
     GRID,
@@ -19,7 +19,7 @@ from tinymed.models.efficientnet_lite import (
 RELU_LIMIT = 6.0
 
 
-def efficientnet(tensors: dict[str, Array], precision: Precision) -> tuple[Any, Any]:
+def efficientnet(tensors: dict[str, Array], store: Store) -> tuple[Any, Any]:
     """Build the encoder.
 
     Convolutions are stored in float16 in the smaller builds: there are 5 million weights,
@@ -32,8 +32,8 @@ def efficientnet(tensors: dict[str, Array], precision: Precision) -> tuple[Any, 
 
     def convolve(x: Any, name: str, norm: str, *, stride: int = 1, linear: bool = False) -> Any:
         weight, bias = folded(tensors, name, norm)
-        result = _convolution(x, weight, stride, precision)
-        result = opset.add(result, opset.constant(bias.reshape(1, -1, 1, 1)))
+        result = _convolution(x, weight, stride, store)
+        result = opset.add(result, store.vector(bias.reshape(1, -1, 1, 1)))
         return result if linear else opset.clamp(result, 0.0, RELU_LIMIT)
 
     x = convolve(pixels, "_conv_stem", "_bn0", stride=2)
@@ -50,15 +50,11 @@ def efficientnet(tensors: dict[str, Array], precision: Precision) -> tuple[Any, 
     return pixels, features
 
 
-def _convolution(x: Any, weight: Array, stride: int, precision: Precision) -> Any:
+def _convolution(x: Any, weight: Array, stride: int, store: Store) -> Any:
     """Padded as TensorFlow's "same": an odd pixel of padding goes right and below."""
     depthwise = weight.shape[1] == 1 and weight.shape[0] > 1
     if depthwise:
         weight = weight[:, None]  # (groups, 1, 1, height, width)
-    stored = (
-        opset.constant(np.ascontiguousarray(weight))
-        if precision == "f32"
-        else opset.convert(opset.constant(weight.astype(np.float16)), "f32")
-    )
+    stored = store.convolution(weight)
     operator = opset.group_convolution if depthwise else opset.convolution
     return operator(x, stored, [stride, stride], [0, 0], [0, 0], [1, 1], auto_pad="same_upper")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,8 @@ from openvino.op.util import VariableInfo
 from tinymed.engines.openvino.layers import (
     SAME,
     Array,
-    Precision,
+    Store,
     integers,
-    linear,
     reshape,
     rms_norm,
     slice_axis,
@@ -25,7 +25,7 @@ from tinymed.models.language_gguf import LanguageConfig
 
 
 def language_graph(
-    tensors: dict[str, Array], config: LanguageConfig, *, precision: Precision, context_tokens: int
+    tensors: Mapping[str, Array], config: LanguageConfig, *, store: Store, context_tokens: int
 ) -> ov.Model:
     """Build the graph: embeddings of the next tokens in, logits of some of them out.
 
@@ -39,7 +39,7 @@ def language_graph(
 
     The cache is the graph's state: one pair of variables a layer, empty after a reset.
     """
-    return _LanguageGraph(tensors, config, precision, context_tokens).model()
+    return _LanguageGraph(tensors, config, store, context_tokens).model()
 
 
 def _parameter(name: str, shape: list[int], dtype: Any) -> Any:
@@ -52,14 +52,14 @@ def _parameter(name: str, shape: list[int], dtype: Any) -> Any:
 class _LanguageGraph:
     def __init__(
         self,
-        tensors: dict[str, Array],
+        tensors: Mapping[str, Array],
         config: LanguageConfig,
-        precision: Precision,
+        store: Store,
         context_tokens: int,
     ) -> None:
         self.tensors = tensors
         self.config = config
-        self.precision: Precision = precision
+        self.store = store
         self.embeds = _parameter("inputs_embeds", [-1, -1, config.hidden_size], np.float32)
         self.positions = _parameter("position_ids", [-1, -1], np.int64)
         self.mask = _parameter("attention_mask", [-1, 1, -1, -1], np.float32)
@@ -74,36 +74,43 @@ class _LanguageGraph:
             hidden = self._layer(hidden, f"layers.{layer}.")
         tokens = reshape(hidden, [-1, self.config.hidden_size])
         wanted = opset.gather(tokens, self.logit_rows, integers(0))
-        wanted = rms_norm(wanted, self.tensors["norm.weight"], self.config.rms_norm_eps)
-        result = opset.result(linear(wanted, self.tensors["embed_tokens.weight"], self.precision))
+        wanted = self._norm(wanted, "norm")
+        head = "embed_tokens.weight" if self.config.tied else "lm_head.weight"
+        result = opset.result(self.store.linear(wanted, self.tensors[head], "lm_head"))
         result.output(0).get_tensor().set_names({"logits"})
         parameters = [self.embeds, self.positions, self.mask, self.beam, self.logit_rows]
         return ov.Model([result], self.assigns, parameters, "language")
 
     def _layer(self, hidden: Any, name: str) -> Any:
-        epsilon = self.config.rms_norm_eps
-        normal = rms_norm(hidden, self.tensors[name + "input_layernorm.weight"], epsilon)
+        normal = self._norm(hidden, name + "input_layernorm")
         hidden = opset.add(hidden, self._attention(normal, name + "self_attn."))
-        normal = rms_norm(hidden, self.tensors[name + "post_attention_layernorm.weight"], epsilon)
+        normal = self._norm(hidden, name + "post_attention_layernorm")
         return opset.add(hidden, self._feed_forward(normal, name + "mlp."))
 
-    def _linear(self, values: Any, name: str) -> Any:
-        return linear(values, self.tensors[name + ".weight"], self.precision)
+    def _norm(self, values: Any, name: str) -> Any:
+        weight = self.store.vector(self.tensors[name + ".weight"])
+        return rms_norm(values, weight, self.config.rms_norm_eps)
 
-    def _joint_linear(self, values: Any, names: list[str]) -> Any:
+    def _linear(self, values: Any, name: str) -> Any:
+        return self.store.linear(values, self.tensors[name + ".weight"], name)
+
+    def _joint_linear(self, values: Any, prefix: str, parts: list[str], joint: str) -> Any:
         # One product instead of two or three: measured 7-12 % faster, and a smaller graph.
+        names = [f"{prefix}{part}_proj" for part in parts]
         weight = np.concatenate([self.tensors[name + ".weight"] for name in names])
-        return linear(values, weight, self.precision)
+        has_bias = f"{names[0]}.bias" in self.tensors
+        bias = np.concatenate([self.tensors[f"{n}.bias"] for n in names]) if has_bias else None
+        return self.store.linear(values, weight, prefix + joint, bias)
 
     def _feed_forward(self, values: Any, name: str) -> Any:
-        joint = self._joint_linear(values, [f"{name}gate_proj", f"{name}up_proj"])
+        joint = self._joint_linear(values, name, ["gate", "up"], "gate_up_proj")
         gate, up = split_axis(joint, [self.config.intermediate_size] * 2, 2)
         return self._linear(opset.multiply(opset.swish(gate), up), name + "down_proj")
 
     def _attention(self, values: Any, name: str) -> Any:
         config = self.config
         counts = [config.num_heads, config.num_kv_heads, config.num_kv_heads]
-        joint = self._joint_linear(values, [f"{name}{part}_proj" for part in "qkv"])
+        joint = self._joint_linear(values, name, list("qkv"), "qkv_proj")
         joint = reshape(joint, [SAME, -1, sum(counts), config.head_dim])
         query, key, value = split_axis(transpose(joint, [0, 2, 1, 3]), counts, 1)
         mixed = opset.scaled_dot_product_attention(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,35 @@ import numpy.typing as npt
 import openvino as ov
 
 from tinymed.engines.greedy import Choice, answer_greedily
-from tinymed.engines.openvino.build import EMBEDDING, read_build
-from tinymed.engines.openvino.layers import Precision
-from tinymed.engines.protocol import Answer, EncodedImage, Pixels
+from tinymed.engines.openvino.build import EMBEDDING
+from tinymed.engines.openvino.embedding import look_up
+from tinymed.engines.openvino.mapped import released
+from tinymed.engines.protocol import Answer, EncodedImage, Pixels, Stages
 from tinymed.engines.rows import Integers, Rows, answer_in_rounds, padded, rows_of
 from tinymed.errors import ConfigError, ModelError
-from tinymed.images.prepare import Preprocessing
-from tinymed.models.prompt import Prompt
+from tinymed.models.build import load_prompt, read_build
 
 Floats = npt.NDArray[np.float32]
 
 MASKED = np.float32(-65504)
 """Lowest finite float16: below every score, and no infinity to turn into not-a-number."""
 
-SETTINGS: dict[Precision, dict[str, Any]] = {
+PREFIX_TOKENS_AT_ONCE = 128
+"""Tokens of a prompt's prefix that are read in one go. Each takes memory while it is read:
+775 at once take 117 MiB more in a model of 1.1 B weights, and no less time."""
+
+SETTINGS: dict[str, dict[str, Any]] = {
     "f32": {"KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
     "f16": {"KV_CACHE_PRECISION": "f16", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
     "int8": {"KV_CACHE_PRECISION": "f16"},
+    "int4": {"KV_CACHE_PRECISION": "f16"},
 }
 """What each precision asks of the plugin, beside what all ask."""
+
+LANGUAGE_SETTINGS: dict[str, dict[str, Any]] = {"int8": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}}
+"""And what it asks for the language model alone. The plugin's own choice, 8-bit activations
+beside 8-bit weights, takes two thirds of the time but makes three times the error
+(decision 0006); beside 4-bit weights it is lost in theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,56 +57,50 @@ class _ReadImage:
 class OpenVinoEngine:
     """Answers from a build; fulfils the Engine protocol. Calls take turns across threads."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        model: str,
-        prompt: Prompt,
-        prompt_template: str,
-        preprocessing: Preprocessing,
-        threads: int | None = None,
-    ) -> None:
+    name = "openvino"
+
+    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
         """Load a build.
 
         Args:
             folder: Where `build_openvino` put it.
-            model: The model's name, such as "nano".
-            prompt: How questions are put to this model.
-            prompt_template: The same in words, for records.
-            preprocessing: How this model's images are prepared.
             threads: Threads to compute with; None for one a physical core.
 
         Raises:
             ModelError: If the build is missing or damaged.
         """
         build = read_build(folder)
-        self.name = "openvino" if build.precision == "int8" else f"openvino-{build.precision}"
-        self.model = model
-        self.preprocessing = preprocessing
-        self.prompt_template = prompt_template
-        self.weights_digest = build.weights_digest
-        self.precision = build.precision
-        self._prompt = prompt
+        self.scheme = build.scheme
+        self.model = build.model
+        self.preprocessing = build.preprocessing
+        self.prompt_template = build.template.in_words()
+        self.weights_digest = build.digest
+        self._prompt = load_prompt(build)
         self._context_tokens = build.context_tokens
         self._lock = threading.Lock()
-        settings = _settings(build.precision, threads)
-        self._vision = _compile(folder / "vision.xml", settings)
-        self._language = _compile(folder / "language.xml", settings)
+        vision = _settings(build.precision("vision_encoder"), threads)
+        precision = build.precision("language_model")
+        language = _settings(precision, threads) | LANGUAGE_SETTINGS.get(precision, {})
+        with released(folder / "vision.bin"):
+            self._vision = _compile(folder / "vision.xml", vision)
+        self._language = _compile(folder / "language.xml", language)
         self._states = self._language.query_state()
         compiled = self._language.get_compiled_model()
         self.num_threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         self._embedding = np.load(folder / EMBEDDING, mmap_mode="r")
+        # The plugin repacks the language model when it first runs.
+        self._to_repack: Path | None = folder / "language.bin"
 
-    def encode(self, pixels: Pixels) -> EncodedImage:
+    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
         """Read an image: vision encoder, connector, and the prompt up to the question."""
         with self._lock:
             start = time.perf_counter()
             tokens = _infer(self._vision, {"pixels": pixels[None]})
             encoded = time.perf_counter()
+            stages = self._stages(tokens) if keep_stages else None
             embeds = np.concatenate([self._embed(self._prompt.prefix_ids), tokens], axis=1)
             self._language.reset_state()
-            self._step(embeds, 0)
+            self._read_prefix(embeds)
             cache = tuple(ov.Tensor(state.state.data.copy()) for state in self._states)
             prefilled = time.perf_counter()
         return EncodedImage(
@@ -103,6 +108,7 @@ class OpenVinoEngine:
             num_image_tokens=tokens.shape[1],
             encode_ms=1000 * (encoded - start),
             prefill_ms=1000 * (prefilled - encoded),
+            stages=stages,
         )
 
     def answer(
@@ -186,15 +192,24 @@ class OpenVinoEngine:
             for answer, logits in zip(answers, first_logits, strict=True)
         ]
 
+    def _stages(self, tokens: Floats) -> Stages:
+        features = self._vision.get_tensor("vision_features").data
+        return Stages(vision_features=features[0].copy(), image_tokens=tokens[0].copy())
+
     def _embed(self, ids: Sequence[int] | Integers) -> Floats:
         """Embeddings of one row of ids, or of several of one length: (rows, tokens, hidden)."""
-        return np.asarray(self._embedding[np.atleast_2d(ids)], dtype=np.float32)
+        return look_up(self._embedding, np.atleast_2d(ids))
 
-    def _step(self, embeds: Floats, position: int) -> Floats:
-        """Read more tokens of a single row: the last one's logits, until more is read."""
-        rows = rows_of([embeds.shape[1]], num_cached=position)
-        logits: Floats = self._read(embeds, rows, continued=[0])[0]
-        return logits
+    def _read_prefix(self, embeds: Floats) -> None:
+        """Read tokens into an empty cache, part by part."""
+        with ExitStack() as until_read:
+            if self._to_repack:
+                until_read.enter_context(released(self._to_repack))
+                self._to_repack = None
+            for start in range(0, embeds.shape[1], PREFIX_TOKENS_AT_ONCE):
+                part = embeds[:, start : start + PREFIX_TOKENS_AT_ONCE]
+                rows = rows_of([part.shape[1]], num_cached=start)
+                self._read(part, rows, continued=[0])
 
     def _read(self, embeds: Floats, rows: Rows, *, continued: Sequence[int]) -> Floats:
         """Read more tokens: the logits of each row's last, which hold until more is read.
@@ -225,7 +240,7 @@ class OpenVinoEngine:
             )
 
 
-def _settings(precision: Precision, threads: int | None) -> dict[str, Any]:
+def _settings(precision: str, threads: int | None) -> dict[str, Any]:
     # Activations stay float32: the plugin's own choice differs from processor to processor
     # and so would the answers. int8 products take 8-bit activations in groups all the same.
     settings = {
@@ -246,7 +261,7 @@ def _compile(path: Path, settings: dict[str, Any]) -> Any:
 
 
 def _infer(request: Any, inputs: dict[str, Any]) -> Floats:
-    """Run a graph with one output; the array holds until the next run."""
+    """Run a graph for its first output; the array holds until the next run."""
     outputs = request.infer(inputs, share_inputs=True, share_outputs=True)
     values: Floats = outputs[0]
     return values

@@ -2,92 +2,78 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import openvino as ov
 from openvino import opset13 as opset
 from openvino._offline_transformations import apply_moc_transformations
 
+from tinymed.engines.openvino.connector import connect
 from tinymed.engines.openvino.efficientnet import efficientnet
-from tinymed.engines.openvino.layers import (
-    Array,
-    Precision,
-    layer_norm,
-    linear,
-    product_with,
-    reshape,
-    slice_axis,
-    split_axis,
-    stored_weight,
-    transpose,
-)
+from tinymed.engines.openvino.layers import Store, product_with, slice_axis
+from tinymed.engines.openvino.vit import vision_transformer
 from tinymed.errors import ModelError
 from tinymed.models.efficientnet_lite import read_efficientnet
+from tinymed.models.weights import ModelWeights
 
 FINAL_NORM = "backbone.layernorm.weight"
 """Whatever follows the encoder's last layer begins with this norm; we cut before it."""
-LAYER_NORM_EPSILON = 1e-6
 
 
-class VisionSource(Protocol):
-    """What the vision graph is made from."""
-
-    @property
-    def vision_encoder(self) -> str:
-        """The encoder's name in `tinymed.models.parts`."""
-
-    @property
-    def vision_file(self) -> Path:
-        """The encoder's file."""
-
-    @property
-    def fold(self) -> int:
-        """Patches along one side that the connector folds into one image token."""
-
-    @property
-    def connector(self) -> dict[str, Array]:
-        """Tensors of transformers' AyaVisionMultiModalProjector."""
-
-
-def vision_graph(source: VisionSource, *, precision: Precision) -> ov.Model:
-    """Build the graph: one normalized image in, its image tokens out.
+def vision_graph(
+    weights: ModelWeights, *, encoder_store: Store, connector_store: Store
+) -> ov.Model:
+    """Build the graph: one normalized image in, its image tokens and its features out.
 
     Shapes:
         pixels: (1, 3, height, width), float32.
         image_tokens: (1, tokens, hidden), float32.
+        vision_features: (1, patches, features), float32: what the connector reads.
 
     Args:
-        source: Encoder and connector.
-        precision: How the weights of linear layers are stored.
+        weights: Of the whole model.
+        encoder_store: How the encoder's weights are kept.
+        connector_store: How the connector's are.
 
     Raises:
-        ModelError: If the file cannot be read or holds no such encoder.
+        ModelError: If the encoder's file cannot be read or holds no such encoder.
     """
-    if source.vision_encoder == "efficientnet-lite2":
-        pixels, cells = efficientnet(read_efficientnet(source.vision_file), precision)
-        tokens = _connect(_fold(cells, source.fold), source.connector, precision)
-        return _named(tokens, [pixels])
-    encoder = _read_onnx(source.vision_file)
-    hidden = _before_final_norm(encoder, source.vision_file)
+    if weights.vision_config is not None:
+        pixels, features = vision_transformer(weights.vision, weights.vision_config, encoder_store)
+        return _model(features, weights, connector_store, [pixels])
+    if weights.vision_file is None:
+        raise ModelError(f"The model '{weights.name}' has no vision encoder.")
+    if weights.vision_encoder == "efficientnet-lite2":
+        pixels, features = efficientnet(read_efficientnet(weights.vision_file), encoder_store)
+        return _model(features, weights, connector_store, [pixels])
+    encoder = _read_onnx(weights.vision_file)
+    hidden = _before_final_norm(encoder, weights.vision_file)
     patches = slice_axis(hidden, 1, np.iinfo(np.int64).max, 1)  # without the class token
-    tokens = _connect(_fold(patches, source.fold), source.connector, precision)
-    model = _named(tokens, encoder.get_parameters())
+    plain = ov.Model([opset.result(patches)], encoder.get_parameters(), "encoder")
     # Folds what an export computes anew for every image and joins what it spells out:
     # the graph then loads in 0.4 s instead of 2.4 s.
-    apply_moc_transformations(model, cf=True)
-    if precision != "f32":
-        _store_weights(model, precision)
-    return model
+    apply_moc_transformations(plain, cf=True)
+    _store_weights(plain, encoder_store)
+    features = plain.get_results()[0].input_value(0).get_node()
+    return _model(features, weights, connector_store, plain.get_parameters())
 
 
-def _named(tokens: Any, parameters: list[Any]) -> ov.Model:
-    result = opset.result(tokens)
+def _model(
+    features: Any, weights: ModelWeights, connector_store: Store, parameters: list[Any]
+) -> ov.Model:
+    results = []
+    outputs = {
+        "image_tokens": connect(features, weights, connector_store),
+        "vision_features": features,
+    }
+    for name, node in outputs.items():
+        result = opset.result(node)
+        result.output(0).get_tensor().set_names({name})
+        results.append(result)
     parameters[0].output(0).get_tensor().set_names({"pixels"})
-    result.output(0).get_tensor().set_names({"image_tokens"})
-    return ov.Model([result], parameters, "vision")
+    return ov.Model(results, parameters, "vision")
 
 
 def _read_onnx(path: Path) -> ov.Model:
@@ -117,32 +103,8 @@ def _before_final_norm(source: ov.Model, encoder: Path) -> Any:
     return above.input_value(0)
 
 
-def _fold(patches: Any, fold: int) -> Any:
-    """Join fold x fold patches, as AyaVision's `pixel_shuffle`."""
-    if fold == 1:
-        return patches
-    _, length, width = patches.output(0).get_shape()
-    side = math.isqrt(length) // fold
-    blocks = transpose(reshape(patches, [side, fold, side, fold, width]), [0, 2, 1, 3, 4])
-    return reshape(blocks, [1, side * side, fold * fold * width])
-
-
-def _connect(folded: Any, connector: dict[str, Array], precision: Precision) -> Any:
-    def apply(values: Any, name: str) -> Any:
-        weight, bias = connector[f"{name}.weight"], connector[f"{name}.bias"]
-        return linear(values, weight, precision, bias)
-
-    normal = layer_norm(
-        folded, connector["layernorm.weight"], connector["layernorm.bias"], LAYER_NORM_EPSILON
-    )
-    wide = apply(normal, "linear_1")
-    middle = connector["linear_1.weight"].shape[0] // 2
-    value, gate = split_axis(wide, [middle, middle], 2)
-    return apply(opset.multiply(opset.swish(gate), value), "linear_2")
-
-
-def _store_weights(model: ov.Model, precision: Precision) -> None:
-    """Store the encoder's own matrices as `precision` says."""
+def _store_weights(model: ov.Model, store: Store) -> None:
+    """Keep the encoder's own matrices as their store says."""
     for node in model.get_ordered_ops():
         if node.get_type_name() != "MatMul":
             continue
@@ -150,7 +112,8 @@ def _store_weights(model: ov.Model, precision: Precision) -> None:
         if constant.get_type_name() != "Constant":
             continue
         weight = constant.data if node.get_attributes()["transpose_b"] else constant.data.T
-        stored = stored_weight(np.ascontiguousarray(weight, dtype=np.float32), precision)
+        name = node.get_friendly_name()
+        stored = store.weight(np.ascontiguousarray(weight, dtype=np.float32), name)
         product = product_with(node.input_value(0), stored)
-        product.set_friendly_name(node.get_friendly_name())
+        product.set_friendly_name(name)
         ov.utils.replace_node(node, product)

@@ -17,6 +17,7 @@ _SETTINGS = (
     "model",
     "weights_sha256",
     "engine",
+    "scheme",
     "prompt_template",
     "decoding",
     "max_new_tokens",

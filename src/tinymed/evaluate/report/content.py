@@ -80,7 +80,7 @@ def _facts(report: Report) -> dict[str, str]:
     whole = run.get("limit") is None
     facts = {
         "questions": f"{report.num_samples}{'' if whole else ', the first of the file only'}",
-        "engine": run.get("engine"),
+        "engine": run.get("scheme") or run.get("engine"),
         "decoding": run.get("decoding"),
         "samples": f"sha256 {str(run['samples_sha256'])[:12]}" if "samples_sha256" in run else None,
         "weights": f"sha256 {str(run['weights_sha256'])[:12]}" if "weights_sha256" in run else None,

@@ -79,7 +79,7 @@ def command(report: Report) -> str:
     """The shell command that repeats a run, on a machine that has the same files."""
     run = report.run
     words_of_command = ["tinymed", "evaluate", "run", str(run.get("model", "MODEL"))]
-    for key in ("samples", "train", "engine", "limit"):
+    for key in ("samples", "train", "engine", "scheme", "limit"):
         if run.get(key) is not None:
             words_of_command += [f"--{key}", str(run[key])]
     if not {"blank", "shuffled"} & set(report.conditions):

@@ -1,0 +1,1 @@
+"""Making builds, and the gate that compares each with the model it was made from."""
