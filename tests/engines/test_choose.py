@@ -17,6 +17,7 @@ from tinymed.errors import ConfigError, ModelError
 from tinymed.models import parity_mark
 from tinymed.models.build import Build, read_build
 from tinymed.models.catalog import split_address
+from tinymed.models.describe import describe_model
 from tinymed.models.parity_mark import read_parity, require_parity, write_parity
 from tinymed.models.schemes import SCHEMES, find_scheme
 
@@ -149,3 +150,13 @@ def test_a_checkpoint_that_only_transformers_reads_says_so(tmp_path: Path) -> No
         open_engine(f"{folder}:openvino-int8")
     with pytest.raises(ModelError, match=r"'other:nf4' would be quantized as it is loaded"):
         open_engine(f"{folder}:nf4", force_build="other:int8")
+
+
+def test_a_builds_description_tells_its_verdict_and_its_bits(build: Build) -> None:
+    assert describe_model(str(build.folder))["parity"] == "never compared"
+    for passed, verdict in ((True, "passed"), (False, "failed")):
+        write_parity(build, {"passed": passed})
+        row = describe_model(str(build.folder))
+        assert (row["name"], row["parity"]) == ("tiny:openvino-int8", verdict)
+    bits = {part["role"]: part["bits"] for part in row["parts"]}
+    assert bits == {part.name: part.bits for part in build.parts}

@@ -11,11 +11,12 @@ from tinymed.cli.show_answer import show_json
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(name: str, *, as_json: bool) -> None:
-    """Show what the model NAME is made of, with licences.
+    """Show what the model NAME, a checkpoint or a build is made of, with licences.
 
     \b
     Example:
         tinymed models show nano
+        tinymed models show builds/sharp-eyes/ --json
     """
     from tinymed.models.describe import describe_model
 
