@@ -72,7 +72,8 @@ _ALL = (
     ),
     _scheme(
         "gguf-q8_0", "llamacpp", "q8_0 q8_0 q8_0", 8,
-        "Matrices in 8 bits (Q8_0), a 16-bit scale for 32 weights; norms and biases in 32 bits.",
+        "Matrices in 8 bits (Q8_0), a 16-bit scale for 32 weights; norms and biases in 32 bits. "
+        "Language models under 2,048 numbers a token keep attention and ffn_down in 16 bits.",
     ),
     _scheme(
         "gguf-q4_k_m", "llamacpp", "q8_0 q8_0 q4_k_m", 4,

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_model import SIZE_PX, Load
+from tiny_model import CONFIG, SIZE_PX, Load
 
 pytest.importorskip("xllamacpp", reason="needs the extra gguf")
 
 from tinymed.engines.llamacpp.build import build_gguf
 from tinymed.engines.llamacpp.engine import LlamaCppEngine
 from tinymed.engines.llamacpp.language_file import write_language
+from tinymed.engines.llamacpp.mixes import language_type
 from tinymed.engines.llamacpp.sequences import Sequences, Text
 from tinymed.engines.openvino import OpenVinoEngine, build_openvino
 from tinymed.engines.openvino.layers import Array
@@ -94,8 +95,8 @@ def test_each_scheme_makes_the_weights_smaller(made: Made) -> None:
     sizes = [(made(scheme) / "language.gguf").stat().st_size for scheme in SCHEMES]
     assert sizes == sorted(sizes, reverse=True)
     bits = [_bits(build, "language_model") for build in builds]
-    # Norms in 32 bits, and in a table 64 wide Q5_0 and Q8_0 in place of Q4_K and Q6_K.
-    assert [round(value, 1) for value in bits] == [16.1, 8.6, 6.6]
+    # Norms in 32 bits; so small a model keeps half of Q8_0 in 16. In a table 64 wide Q5_0 and Q8_0 in place of Q4_K and Q6_K.
+    assert [round(value, 1) for value in bits] == [16.1, 12.1, 6.6]
     assert [round(_bits(build, "connector"), 1) for build in builds] == [17.4, 11.0, 11.0]
     assert "12 in Q5_0, 3 in Q8_0" in builds[2].description
 
@@ -124,7 +125,7 @@ def test_each_part_has_a_dial_of_its_own(weights: ModelWeights, tmp_path: Path) 
 
 def test_matrices_no_block_fits_are_named(weights: ModelWeights, made: Made) -> None:
     language = dict(weights.language)
-    assert read_build(made("gguf-q8_0")).parts[2].kept == ()
+    assert read_build(made("gguf-q4_k_m")).parts[2].kept == ()
     # 80 wide: no block of 32 divides it.
     config = replace(weights.language_config, intermediate_size=80)
     for layer in range(config.num_layers):
@@ -135,13 +136,24 @@ def test_matrices_no_block_fits_are_named(weights: ModelWeights, made: Made) -> 
             f"layers.{layer}.mlp.down_proj.weight"
         ][:, :80]
     changed = replace(weights, language=language, language_config=config)
-    folder = made("gguf-q8_0").with_name("narrow")
-    build_gguf(changed, folder, scheme=find_scheme("gguf-q8_0"))
+    folder = made("gguf-q4_k_m").with_name("narrow")
+    build_gguf(changed, folder, scheme=find_scheme("gguf-q4_k_m"))
     kept = read_build(folder).parts[2].kept
     assert kept == ("blk.0.ffn_down.weight", "blk.1.ffn_down.weight")
     engine = LlamaCppEngine(folder, threads=1)
     pixels = np.zeros((3, SIZE_PX, SIZE_PX), np.float32)
     assert engine.answer(engine.encode(pixels), "Is it?", max_new_tokens=2).num_tokens == 2
+
+
+def test_small_models_keep_what_does_not_bear_eight_bits(made: Made) -> None:
+    kept = read_build(made("gguf-q8_0")).parts[2].kept
+    assert {name.split(".")[2] for name in kept} == {
+        *("attn_q", "attn_k", "attn_v", "attn_output", "ffn_down")
+    }
+    wide = replace(CONFIG, hidden_size=2048)
+    assert language_type("blk.0.ffn_down.weight", 2048, "q8_0", wide).name == "Q8_0"
+    assert language_type("blk.0.ffn_down.weight", 64, "q8_0", CONFIG).name == "F16"
+    assert language_type("blk.0.ffn_up.weight", 64, "q8_0", CONFIG).name == "Q8_0"
 
 
 def test_the_same_build_twice_gives_the_same_bytes_and_answers(

@@ -25,6 +25,10 @@ FILE_TYPES: dict[str, LlamaFileType] = {
     "q8_0": LlamaFileType.MOSTLY_Q8_0,
     "q4_k_m": LlamaFileType.MOSTLY_Q4_K_M,
 }
+NARROW = 2048
+"""Language models of fewer numbers a token keep some matrices in 16 bits beside Q8_0. llama.cpp
+rounds what it multiplies with Q8_0 to 8 bits as well, which small models do not bear: `nano` gave
+98.1 % of float32's closed answers with Q8_0 throughout."""
 FULL_WIDTH = (Type.F32, Type.F16)
 _NARROWER: dict[Type, Type] = {Type.Q4_K: Type.Q5_0, Type.Q6_K: Type.Q8_0}
 """What llama.cpp takes where 256, a K-quant's block, does not divide a row's width."""
@@ -54,14 +58,24 @@ def language_type(name: str, width: int, precision: str, config: LanguageConfig)
     Source:
         llama.cpp b11549, `llama_tensor_get_type_impl` in src/llama-quant.cpp, for a dense Llama
         and Q4_K_M. Departs from it in one thing: llama.cpp gives value matrices of models with
-        80 layers five bits, and none of those runs on a clinic's computer.
+        80 layers five bits, and none of those runs on a clinic's computer. Q8_0 departs in another:
+        see NARROW.
     """
     if name.endswith((".bias", "_norm.weight")):
         return Type.F32
     kind = BASE[precision]
+    if precision == "q8_0" and config.hidden_size < NARROW and _is_delicate(name):
+        return Type.F16
     if precision == "q4_k_m" and _has_six_bits(name, config):
         kind = Type.Q6_K
     return fitting(kind, width)
+
+
+def _is_delicate(name: str) -> bool:
+    """Whether a matrix is one of those that decision 0006 keeps in 16 bits in small models."""
+    return any(
+        part in name for part in ("attn_q.", "attn_k.", "attn_v.", "attn_output.", "ffn_down.")
+    )
 
 
 def _has_six_bits(name: str, config: LanguageConfig) -> bool:
