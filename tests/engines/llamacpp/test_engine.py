@@ -95,7 +95,8 @@ def test_each_scheme_makes_the_weights_smaller(made: Made) -> None:
     sizes = [(made(scheme) / "language.gguf").stat().st_size for scheme in SCHEMES]
     assert sizes == sorted(sizes, reverse=True)
     bits = [_bits(build, "language_model") for build in builds]
-    # Norms in 32 bits; so small a model keeps half of Q8_0 in 16. In a table 64 wide Q5_0 and Q8_0 in place of Q4_K and Q6_K.
+    # Norms in 32 bits; so small a model keeps half of Q8_0 in 16; and in a table 64 wide Q5_0 and
+    # Q8_0 stand in place of Q4_K and Q6_K.
     assert [round(value, 1) for value in bits] == [16.1, 12.1, 6.6]
     assert [round(_bits(build, "connector"), 1) for build in builds] == [17.4, 11.0, 11.0]
     assert "12 in Q5_0, 3 in Q8_0" in builds[2].description
