@@ -109,6 +109,13 @@ def quantize(  # noqa: PLR0913 - one parameter an option
         click.echo(json.dumps({**row, "parity": report}))
     else:
         click.echo(f"{parts_text(build)}\n\n{parity_text(report)}")
+    wanted = language or settings.scheme.language_model
+    if build.precision("language_model") != wanted:
+        click.echo(
+            f"note: the language model is kept in {build.precision('language_model')}, not in "
+            f"{wanted}: {settings.scheme.description}",
+            err=True,
+        )
     if not report["passed"]:
         raise ModelError(
             f"The build '{build.model}:{build.scheme}' did not pass the parity gate: it is kept, "

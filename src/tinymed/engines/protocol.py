@@ -74,7 +74,8 @@ class Engine(Protocol):
     weights_digest: str
     """sha256 over every weight the engine runs on."""
     num_threads: int
-    """Threads it computes with. With 8-bit weights some answers depend on it."""
+    """Threads it computes with. Where activations are rounded to 8 bits (GGUF's Q8_0 and K-quants,
+    OpenVINO's int4, LLM.int8) some answers depend on it."""
     prompt_template: str
     """The prompt in words, with `{image}` and `{question}`."""
 
@@ -101,7 +102,7 @@ class Engine(Protocol):
 
         First tokens come out the same to the last bit in OpenVINO; later ones up to rounding,
         because the cache's padding changes the order of sums. In float32 that changes no word;
-        8-bit products magnify it: `nano` words 2 of 751 answers otherwise.
+        activations rounded to 8 bits magnify it: `nano` so worded 2 of 751 answers otherwise.
         """
         ...
 

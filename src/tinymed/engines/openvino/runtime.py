@@ -242,7 +242,8 @@ class OpenVinoEngine:
 
 def _settings(precision: str, threads: int | None) -> dict[str, Any]:
     # Activations stay float32: the plugin's own choice differs from processor to processor
-    # and so would the answers. int8 products take 8-bit activations in groups all the same.
+    # and so would the answers. Quantized products round activations to 8 bits all the same,
+    # but for LANGUAGE_SETTINGS.
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
