@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tinymed.errors import ConfigError, ModelError
-from tinymed.models.catalog import SHIPPED, find_model
+from tinymed.models.catalog import _SHIPPED_FOLDER, DEFAULT_MODEL, SHIPPED, find_model
 from tinymed.models.manifest import read_manifest, write_manifest
 from tinymed.models.parts import LANGUAGE_MODELS, VISION_ENCODERS, untrained
+from tinymed.models.schemes import DEFAULT_SCHEME, find_scheme
 from tinymed.models.trained import read_trained
 from tinymed.models.weights import CONNECTOR_NAMES, weights_digest
 from tinymed.runs import sha256_of
@@ -75,3 +77,20 @@ def test_folding_leaves_fewer_image_tokens() -> None:
     assert (folded.fold, folded.num_image_tokens) == (3, 9)
     with pytest.raises(ConfigError, match=r"9 x 9 .* folded by 2. Set fold to one of 1, 3, 9"):
         untrained("m", **names, description="", fold=2)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(_SHIPPED_FOLDER.glob("*/parity-*.json")), ids=lambda path: path.stem
+)
+def test_a_shipped_parity_report_is_of_a_known_scheme_and_decided(path: Path) -> None:
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert path.name == f"parity-{report['scheme']}.json"
+    assert report["model"] == path.parent.name
+    assert report["passed"] is not bool(report["reasons"])
+    assert len(report["build_digest"]) == 64
+    assert find_scheme(report["scheme"]).bits < 16
+
+
+def test_the_default_build_of_the_default_model_ships_with_a_pass() -> None:
+    path = _SHIPPED_FOLDER / DEFAULT_MODEL / f"parity-{DEFAULT_SCHEME}.json"
+    assert json.loads(path.read_text(encoding="utf-8"))["passed"] is True
