@@ -118,6 +118,6 @@ def quantize(  # noqa: PLR0913 - one parameter an option
         )
     if not report["passed"]:
         raise ModelError(
-            f"The build '{build.model}:{build.scheme}' did not pass the parity gate: it is kept, "
+            f"The build '{build.name}' did not pass the parity gate: it is kept, "
             "marked, and refused."
         )

@@ -6,12 +6,37 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from tinymed.engines.protocol import Answer
 from tinymed.engines.stream import TextStream
+from tinymed.errors import ConfigError
 from tinymed.models.prompt import Prompt
 
 Choice = tuple[int, float]
 """The likeliest token and the logarithm of its probability."""
+
+
+def likeliest(logits: npt.NDArray[np.float32]) -> Choice:
+    """The likeliest token and the logarithm of its probability; logits of shape (vocabulary,)."""
+    token = int(np.argmax(logits))
+    shifted = logits.astype(np.float64) - float(logits[token])
+    return token, -float(np.log(np.exp(shifted).sum()))
+
+
+def check_room(num_tokens: int, max_new_tokens: int, *, context_tokens: int) -> None:
+    """Refuse an answer that would not fit behind what is read before it.
+
+    Raises:
+        ConfigError: If it would not, or is to have no token at all.
+    """
+    room = context_tokens - num_tokens
+    if not 1 <= max_new_tokens <= room:
+        raise ConfigError(
+            f"max_new_tokens is {max_new_tokens}; after this question the model has room "
+            f"for 1 to {room} tokens."
+        )
 
 
 def answer_greedily(

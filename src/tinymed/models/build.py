@@ -82,6 +82,11 @@ class Build:
     folder: Path = Path()
 
     @property
+    def name(self) -> str:
+        """What a person calls it: "MODEL:SCHEME"."""
+        return f"{self.model}:{self.scheme}"
+
+    @property
     def digest(self) -> str:
         """sha256 over all that decides an answer: the files' hashes, prompt, preprocessing."""
         row = {

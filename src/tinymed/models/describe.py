@@ -56,7 +56,7 @@ def _describe_build(build: Build) -> dict[str, Any]:
     if report is not None:
         verdict = "passed" if report.get("passed") is True else "failed"
     return {
-        "name": f"{build.model}:{build.scheme}",
+        "name": build.name,
         "description": build.description,
         "num_bytes": build.num_bytes,
         "digest": build.digest,

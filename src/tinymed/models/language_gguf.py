@@ -29,6 +29,11 @@ BLOCK_NAMES = {
     "ffn_down": "mlp.down_proj",
 }
 
+NARROW = 2048
+"""Language models of fewer numbers a token bear fewer bits badly: 4 bits in the feed-forward of 10
+of `nano`'s 30 layers already change 7 % of its closed answers (decision 0006), and Q8_0 throughout,
+beside which llama.cpp rounds what it multiplies to 8 bits, 1.9 %."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageConfig:

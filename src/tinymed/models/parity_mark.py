@@ -40,7 +40,7 @@ def require_parity(build: Build, *, forced: str | None = None) -> None:
     Raises:
         ModelError: If it did not pass and is not the one forced.
     """
-    name = f"{build.model}:{build.scheme}"
+    name = build.name
     report = read_parity(build)
     if (report is not None and report.get("passed") is True) or forced == name:
         return

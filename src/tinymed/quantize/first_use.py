@@ -43,8 +43,8 @@ def make_ready(address: str, *, force_build: str | None = None) -> None:
         return
     require_parts(found)
     build = read_build(ensure_build(found, scheme))
-    if read_parity(build) is not None or force_build == f"{build.model}:{build.scheme}":
+    if read_parity(build) is not None or force_build == build.name:
         return
-    sys.stderr.write(f"Comparing {build.model}:{build.scheme} with its model, once …\n")
+    sys.stderr.write(f"Comparing {build.name} with its model, once …\n")
     sys.stderr.flush()
     compare_build(build, found, GateSettings())

@@ -46,8 +46,7 @@ def _checked(scheme: Scheme, build: Build) -> Scheme:
     if scheme.name == build.scheme:
         what = "install torch: pip install 'tinymed[torch]'" if has_files(scheme) else "name one"
         raise ConfigError(
-            f"'{build.model}:{build.scheme}' compared with itself shows nothing. For another "
-            f"reference, {what}."
+            f"'{build.name}' compared with itself shows nothing. For another reference, {what}."
         )
     if scheme.bits < 16:  # noqa: PLR2004
         raise ConfigError(

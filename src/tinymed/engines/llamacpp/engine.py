@@ -8,19 +8,17 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
-from tinymed.engines.greedy import Choice, answer_greedily
+from tinymed.engines.greedy import Choice, answer_greedily, check_room, likeliest
 from tinymed.engines.llamacpp.build import ADAPTER, LANGUAGE, VISION
 from tinymed.engines.llamacpp.library import F16, F32
 from tinymed.engines.llamacpp.sequences import MAX_SEQUENCES, Sequences, Text
+from tinymed.engines.openvino.compiling import compile_graph, plain_settings
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels, Stages
 from tinymed.engines.rows import answer_in_rounds
-from tinymed.errors import ConfigError, ModelError
 from tinymed.models.build import load_prompt, read_build
 
 Floats = npt.NDArray[np.float32]
@@ -63,7 +61,7 @@ class LlamaCppEngine:
         self._prompt = load_prompt(build)
         self._context_tokens = build.context_tokens
         self._lock = threading.Lock()
-        self._vision = _compile(folder / VISION, threads)
+        self._vision = compile_graph(folder / VISION, plain_settings(threads))
         compiled = self._vision.get_compiled_model()
         self.num_threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         # 16 bits in the cache cost nothing where activations have no more: 6e-4 of the logits'
@@ -170,12 +168,8 @@ class LlamaCppEngine:
         """The questions' token ids, once it is clear that all of them fit."""
         asked = [self._prompt.question_ids(question) for question in questions]
         for ids in asked:
-            room = self._context_tokens - image.state.num_tokens - len(ids)
-            if not 1 <= max_new_tokens <= room:
-                raise ConfigError(
-                    f"max_new_tokens is {max_new_tokens}; after this question the model has room "
-                    f"for 1 to {room} tokens."
-                )
+            num_tokens = image.state.num_tokens + len(ids)
+            check_room(num_tokens, max_new_tokens, context_tokens=self._context_tokens)
         return asked
 
     def _answer_fitting(
@@ -213,7 +207,7 @@ class LlamaCppEngine:
                 starts[text.sequence] += len(text.ids)
             if keep_logits and not first_logits:
                 first_logits.extend(logits)
-            return [_likeliest(row) for row in logits]
+            return [likeliest(row) for row in logits]
 
         def first() -> list[Choice]:
             self._bring_back(image)
@@ -239,23 +233,3 @@ class LlamaCppEngine:
             replace(answer, first_token_logits=logits)
             for answer, logits in zip(answers, first_logits, strict=True)
         ]
-
-
-def _compile(path: Path, threads: int | None) -> Any:
-    settings: dict[str, Any] = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
-    if threads is not None:
-        settings["INFERENCE_NUM_THREADS"] = threads
-    try:
-        return ov.Core().compile_model(path, "CPU", settings).create_infer_request()
-    except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot load '{path}': {str(error).splitlines()[-1]}") from error
-
-
-def _likeliest(logits: Floats) -> Choice:
-    """The likeliest token and the logarithm of its probability."""
-    token = int(np.argmax(logits))
-    shifted = logits.astype(np.float64) - float(logits[token])
-    return token, -float(np.log(np.exp(shifted).sum()))

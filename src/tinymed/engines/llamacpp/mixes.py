@@ -7,7 +7,7 @@ from typing import Literal
 
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 
-from tinymed.models.language_gguf import LanguageConfig
+from tinymed.models.language_gguf import NARROW, LanguageConfig
 
 Type = GGMLQuantizationType
 Precision = Literal["f32", "f16", "q8_0", "q4_k_m"]
@@ -25,10 +25,6 @@ FILE_TYPES: dict[str, LlamaFileType] = {
     "q8_0": LlamaFileType.MOSTLY_Q8_0,
     "q4_k_m": LlamaFileType.MOSTLY_Q4_K_M,
 }
-NARROW = 2048
-"""Language models of fewer numbers a token keep some matrices in 16 bits beside Q8_0. llama.cpp
-rounds what it multiplies with Q8_0 to 8 bits as well, which small models do not bear: `nano` gave
-98.1 % of float32's closed answers with Q8_0 throughout."""
 FULL_WIDTH = (Type.F32, Type.F16)
 _NARROWER: dict[Type, Type] = {Type.Q4_K: Type.Q5_0, Type.Q6_K: Type.Q8_0}
 """What llama.cpp takes where 256, a K-quant's block, does not divide a row's width."""

@@ -15,6 +15,7 @@ from tinymed.engines.openvino.layers import Precision, Store
 from tinymed.engines.openvino.vision import vision_graph
 from tinymed.errors import ConfigError
 from tinymed.models.build import TOKENIZER, Build, BuildPart, write_build
+from tinymed.models.language_gguf import NARROW
 from tinymed.models.schemes import PARTS, Scheme
 from tinymed.models.weights import ModelWeights
 from tinymed.runs import environment
@@ -22,10 +23,6 @@ from tinymed.runs import environment
 CONTEXT_TOKENS = 2048
 """Longest sequence a build can read: the length SmolLM2-135M was trained on."""
 EMBEDDING = "embedding.npy"
-
-NARROW = 2048
-"""Language models with fewer numbers a token bear less: 4 bits in the feed-forward of 10 of
-`nano`'s 30 layers already change 7 % of its closed answers (decision 0006)."""
 
 KEPT_IN_NARROW = ("qkv_proj", "o_proj", "down_proj")
 """Their matrices that stay in 16 bits where the others have 8: half of the layers' weights."""

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from tinymed.engines.greedy import Choice, answer_greedily
+from tinymed.engines.greedy import Choice, answer_greedily, check_room, likeliest
 from tinymed.engines.openvino.build import EMBEDDING
+from tinymed.engines.openvino.compiling import compile_graph, plain_settings
 from tinymed.engines.openvino.embedding import look_up
 from tinymed.engines.openvino.mapped import released
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels, Stages
 from tinymed.engines.rows import Integers, Rows, answer_in_rounds, padded, rows_of
-from tinymed.errors import ConfigError, ModelError
 from tinymed.models.build import load_prompt, read_build
 
 Floats = npt.NDArray[np.float32]
@@ -82,8 +82,8 @@ class OpenVinoEngine:
         precision = build.precision("language_model")
         language = _settings(precision, threads) | LANGUAGE_SETTINGS.get(precision, {})
         with released(folder / "vision.bin"):
-            self._vision = _compile(folder / "vision.xml", vision)
-        self._language = _compile(folder / "language.xml", language)
+            self._vision = compile_graph(folder / "vision.xml", vision)
+        self._language = compile_graph(folder / "language.xml", language)
         self._states = self._language.query_state()
         compiled = self._language.get_compiled_model()
         self.num_threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
@@ -152,7 +152,8 @@ class OpenVinoEngine:
         """The questions' token ids, once it is clear that all of them fit."""
         asked = [self._prompt.question_ids(question) for question in questions]
         for ids in asked:
-            self._check_room(image.state.num_tokens + len(ids), max_new_tokens)
+            num_tokens = image.state.num_tokens + len(ids)
+            check_room(num_tokens, max_new_tokens, context_tokens=self._context_tokens)
         return asked
 
     def _answer(
@@ -174,13 +175,13 @@ class OpenVinoEngine:
             logits = self._read(self._embed(padded(asked)), rows, continued=[0] * len(asked))
             if keep_logits:
                 first_logits.extend(logits.copy())
-            return [_greedy(row) for row in logits]
+            return [likeliest(row) for row in logits]
 
         def following(kept: list[int], tokens: list[int]) -> list[Choice]:
             nonlocal rows
             rows = rows.following(kept)
             embeds = self._embed(np.array(tokens)[:, None])
-            return [_greedy(row) for row in self._read(embeds, rows, continued=kept)]
+            return [likeliest(row) for row in self._read(embeds, rows, continued=kept)]
 
         answers = answer_greedily(
             first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
@@ -231,34 +232,10 @@ class OpenVinoEngine:
             },
         )
 
-    def _check_room(self, num_tokens: int, max_new_tokens: int) -> None:
-        room = self._context_tokens - num_tokens
-        if not 1 <= max_new_tokens <= room:
-            raise ConfigError(
-                f"max_new_tokens is {max_new_tokens}; after this question the model has room "
-                f"for 1 to {room} tokens."
-            )
-
 
 def _settings(precision: str, threads: int | None) -> dict[str, Any]:
-    # Activations stay float32: the plugin's own choice differs from processor to processor
-    # and so would the answers. Quantized products round activations to 8 bits all the same,
-    # but for LANGUAGE_SETTINGS.
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-        **SETTINGS[precision],
-    }
-    if threads is not None:
-        settings["INFERENCE_NUM_THREADS"] = threads
-    return settings
-
-
-def _compile(path: Path, settings: dict[str, Any]) -> Any:
-    try:
-        return ov.Core().compile_model(path, "CPU", settings).create_infer_request()
-    except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot load '{path}': {str(error).splitlines()[-1]}") from error
+    # Quantized products round activations to 8 bits all the same, but for LANGUAGE_SETTINGS.
+    return plain_settings(threads) | SETTINGS[precision]
 
 
 def _infer(request: Any, inputs: dict[str, Any]) -> Floats:
@@ -266,10 +243,3 @@ def _infer(request: Any, inputs: dict[str, Any]) -> Floats:
     outputs = request.infer(inputs, share_inputs=True, share_outputs=True)
     values: Floats = outputs[0]
     return values
-
-
-def _greedy(logits: Floats) -> Choice:
-    """The likeliest token and the logarithm of its probability."""
-    token = int(np.argmax(logits))
-    shifted = logits.astype(np.float64) - float(logits[token])
-    return token, -float(np.log(np.exp(shifted).sum()))
