@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from original_llava import (
+    VISION_HEADS,
     VOCABULARY,
     Tensors,
     llava_config,
@@ -123,6 +124,17 @@ def test_without_padding_the_middle_is_cut_out(tmp_path: Path, original: Origina
     torch.testing.assert_close(found, normal(cut(image, SIZE_PX)), atol=1e-5, rtol=0)
 
 
+def test_positions_that_are_stretched_stay_so(tmp_path: Path, original: Original) -> None:
+    config = llava_config(rope_scaling={"type": "linear", "factor": 4.0})
+    folder = write_folder(tmp_path / "long", config, original.tensors)
+    write_tokenizer(folder)
+    source = Source(folder=folder, vision=original.source.vision)
+    import_checkpoint(source, tmp_path / "out", progress=False)
+    text = Loaded(tmp_path / "out").model.config.text_config
+    assert text.rope_parameters["rope_type"] == "linear"
+    assert text.rope_parameters["factor"] == 4.0
+
+
 def test_the_image_token_is_never_an_answer(loaded: Loaded) -> None:
     assert loaded.model.generation_config.suppress_tokens == [len(VOCABULARY)]
 
@@ -132,6 +144,19 @@ def test_a_checkpoint_without_a_vision_encoder_asks_for_the_stock_one(
 ) -> None:
     with pytest.raises(ModelError, match="openai/clip-vit-large-patch14-336"):
         import_checkpoint(Source(folder=original.folder), tmp_path / "out")
+
+
+def test_a_stock_vision_encoder_may_be_written_by_todays_transformers(
+    original: Original, loaded: Loaded, tmp_path: Path
+) -> None:
+    settings = {"model_type": "clip_vision_model", "num_attention_heads": VISION_HEADS}
+    tower = {name.removeprefix("vision_model."): value for name, value in original.tower.items()}
+    write_folder(tmp_path / "clip", settings, tower)
+    source = Source(folder=original.folder, vision=tmp_path / "clip")
+    import_checkpoint(source, tmp_path / "out", progress=False)
+    state, wanted = Loaded(tmp_path / "out").model.state_dict(), loaded.model.state_dict()
+    assert state.keys() == wanted.keys()
+    assert all(torch.equal(state[name], value) for name, value in wanted.items())
 
 
 def test_a_checkpoint_with_its_own_vision_encoder_takes_no_other(

@@ -330,7 +330,7 @@ def test_a_tensor_of_another_shape_is_named(tmp_path: Path) -> None:
     tensors = llama_checkpoint() | {LACKING: torch.ones(WIDE, WIDTH + 1)}
     assert f"other shapes: 1 tensor: {LACKING}" in _refusal(tmp_path, tensors)
     tensors = llama_checkpoint() | {"lm_head.weight": torch.ones(7, WIDTH)}
-    assert "'lm_head.weight' is of shape (7, 32)" in _refusal(tmp_path / "rows", tensors)
+    assert "'lm_head.weight' has the shape (7, 32)" in _refusal(tmp_path / "rows", tensors)
 
 
 @pytest.mark.parametrize(

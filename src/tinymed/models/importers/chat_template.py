@@ -62,14 +62,20 @@ def _said(text: str) -> str:
 
 _POLITE = "gives helpful, detailed, and polite answers to the"
 
-VICUNA_V1 = spoken(
-    "A chat between a curious user and an artificial intelligence assistant. "
-    f"The assistant {_POLITE} user's questions. ",
-    user=("USER: ", " "),
-    assistant=("ASSISTANT: ", "</s>"),
-    answer="ASSISTANT:",
-)
-"""`vicuna_v1` of LLaVA: LLaVA-1.5 and the Vicuna forms of 1.6."""
+
+def vicuna(end_of_answer: str) -> str:
+    """`v1` of LLaVA, with what stands behind an answer."""
+    return spoken(
+        "A chat between a curious user and an artificial intelligence assistant. "
+        f"The assistant {_POLITE} user's questions. ",
+        user=("USER: ", " "),
+        assistant=("ASSISTANT: ", end_of_answer),
+        answer="ASSISTANT:",
+    )
+
+
+VICUNA_V1 = vicuna("</s>")
+"""LLaVA-1.5, and the Vicuna forms of 1.6."""
 
 MISTRAL_INSTRUCT = spoken("", user=("[INST] ", " [/INST]"), assistant=(" ", " </s>"), answer="")
 """`mistral_instruct` of LLaVA: the Mistral form of 1.6, and LLaVA-Med 1.5."""

@@ -123,3 +123,20 @@ def required(config: Mapping[str, Any], key: str, path: Path) -> Any:
     if key not in config:
         raise ModelError(f"'{path / 'config.json'}' has no '{key}', which this layout must have.")
     return config[key]
+
+
+def refuse_other(
+    config: Mapping[str, Any], wanted: Mapping[str, tuple[Any, ...]], path: Path
+) -> None:
+    """Refuse a checkpoint that says of itself what this layout does not do.
+
+    Raises:
+        ModelError: Names the key, its value and what it may be; a missing key is None.
+    """
+    for key, values in wanted.items():
+        if config.get(key) not in values:
+            may_be = " or ".join(map(repr, values))
+            raise ModelError(
+                f"'{path / 'config.json'}' has {key} {config.get(key)!r}; this layout is imported "
+                f"with {may_be} only."
+            )

@@ -16,7 +16,7 @@ from typing import Any
 from tinymed.errors import ModelError
 from tinymed.models.importers.chat_template import MISTRAL_INSTRUCT
 from tinymed.models.importers.layout import ImportPlan, Layout, Source
-from tinymed.models.importers.llava import padded_plan
+from tinymed.models.importers.llava import square_image_plan
 
 
 def _recognise(config: dict[str, Any], _folder: Path) -> bool:
@@ -33,7 +33,7 @@ def _plan(source: Source) -> ImportPlan:
             "LLaVA-Med v1.5 answers with its own tuned vision encoder, which lies in the "
             "checkpoint. Do not name another one."
         )
-    return padded_plan(source, text="mistral", chat_template=MISTRAL_INSTRUCT)
+    return square_image_plan(source, text="mistral", chat_template=MISTRAL_INSTRUCT)
 
 
 LAYOUT = Layout(

@@ -7,6 +7,7 @@ Source:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,22 @@ import torch
 
 from tinymed.errors import ModelError
 from tinymed.models.importers.chat_template import llava_med_simple
-from tinymed.models.importers.layout import BASE, ImportPlan, Layout, Source, TensorPlan
-from tinymed.models.importers.llava_family import (
-    EMBEDDINGS,
-    Checkpoint,
-    leftovers,
-    model_config,
-    preprocessing,
-    processor_files,
-    read_checkpoint,
+from tinymed.models.importers.layout import (
+    BASE,
+    ImportPlan,
+    Layout,
+    Source,
+    TensorPlan,
+    read_object,
     refuse_other,
-    tensor_plans,
 )
+from tinymed.models.importers.llava import read_parts
+from tinymed.models.importers.llava_parts import CONNECTOR, Connector, llava_plan
 from tinymed.models.importers.placing import place
+from tinymed.models.importers.stored_tensors import source_tensors
+from tinymed.models.importers.vision_encoders import RESULT as VISION
 
 PATCH, START, END = "<im_patch>", "<im_start>", "<im_end>"
-PROJECTOR = "model.mm_projector."
-FIRST, SECOND = "model.multi_modal_projector.linear_1.", "model.multi_modal_projector.linear_2."
 STOP = "###"
 
 
@@ -49,58 +49,46 @@ def _plan(source: Source) -> ImportPlan:
             f"'{source.folder}' holds delta weights. Name the folder of LLaMA-7B, to which they "
             "are to be added, as the base."
         )
-    checkpoint = read_checkpoint(source, added=(PATCH, START, END), image=PATCH, text="llama")
+    config = read_object(source.folder / "config.json")
     refuse_other(
-        checkpoint.config,
+        config,
         {"mm_projector_type": ("linear", None), "mm_use_im_start_end": (True, False, None)},
         source.folder,
     )
-    _refuse_unknown_tokens(checkpoint, source)
-    config = model_config(
-        checkpoint,
-        dtype="float16",
-        projector_hidden_act="linear",
+    stored = source_tensors(source)
+    has_ends = bool(config.get("mm_use_im_start_end", False))
+    template = llava_med_simple(START + PATCH + END if has_ends else PATCH)
+    parts = read_parts(source, config, stored, text="llama", chat_template=template, mode="plain")
+    summed = replace(
+        parts,
         # Its code takes the last layer where its config is silent.
-        vision_feature_layer=checkpoint.config.get("mm_vision_select_layer", -1),
+        vision_feature_layer=config.get("mm_vision_select_layer", -1),
+        connector=Connector(kind="linear", prefix="model.mm_projector"),
+        speech=replace(parts.speech, stop_strings=(STOP,), added=(PATCH, START, END), image=PATCH),
+        config={"dtype": "float16"},
     )
-    has_ends = bool(checkpoint.config.get("mm_use_im_start_end", False))
-    return ImportPlan(
-        config=config,
-        processor=processor_files(checkpoint, config, image=PATCH, do_pad=False),
-        tokenizer_files=checkpoint.tokenizer_files,
-        tokenizer_changes=checkpoint.changes,
-        chat_template=llava_med_simple(START + PATCH + END if has_ends else PATCH),
-        tensors=_tensors(checkpoint, config),
-        leftovers=leftovers(checkpoint, BASE),
-        preprocessing=preprocessing(checkpoint, mode="plain"),
-        stop_strings=(STOP,),
-    )
-
-
-def _tensors(checkpoint: Checkpoint, config: dict[str, Any]) -> tuple[TensorPlan, ...]:
-    weight = PROJECTOR + "weight"
-    projector = {
-        FIRST + "weight": place(FIRST + "weight", weight, make=_halved),
-        FIRST + "bias": place(FIRST + "bias", PROJECTOR + "bias", make=_halved),
-        # transformers' connector has a second layer: one that changes nothing.
-        SECOND + "weight": place(SECOND + "weight", weight, make=_unchanging),
-        SECOND + "bias": place(SECOND + "bias", PROJECTOR + "bias", make=_noughts),
-    }
-    embeddings = {
-        name: place(name, original, BASE + original, make=_sum_of_rows)
-        for name, original in EMBEDDINGS.items()
-    }
-    return tuple(
-        _added(tensor) for tensor in tensor_plans(checkpoint, config, apart=projector | embeddings)
+    plan = llava_plan(summed, stored)
+    _refuse_unknown_tokens(plan, config["vocab_size"], source)
+    return replace(
+        plan,
+        tensors=tuple(_added(tensor) for tensor in plan.tensors),
+        leftovers={
+            **plan.leftovers,
+            **{BASE + name: why for name, why in plan.leftovers.items()},
+        },
     )
 
 
 def _added(tensor: TensorPlan) -> TensorPlan:
-    """A tensor of the language model with the base's added; another as it is."""
-    if len(tensor.sources) == 1 and tensor.name.startswith("model.language_model."):
-        (original,) = tensor.sources
-        return place(tensor.name, original, BASE + original, make=_sum)
-    return tensor
+    """A tensor of the language model with the base's added, the connector's in 16 bits."""
+    if tensor.name.startswith(VISION):
+        return tensor
+    if tensor.name.startswith(CONNECTOR):
+        return replace(tensor, make=lambda tensors: tensor.make(tensors).to(torch.float16))
+    (original,) = tensor.sources
+    has_rows = tensor.name.endswith(("embed_tokens.weight", "lm_head.weight"))
+    make = _sum_of_rows if has_rows else _sum
+    return place(tensor.name, original, BASE + original, make=make)
 
 
 def _sum(tensors: list[torch.Tensor]) -> torch.Tensor:
@@ -119,26 +107,11 @@ def _sum_of_rows(tensors: list[torch.Tensor]) -> torch.Tensor:
     return result
 
 
-def _halved(tensors: list[torch.Tensor]) -> torch.Tensor:
-    (tensor,) = tensors
-    return tensor.to(torch.float16)
-
-
-def _unchanging(tensors: list[torch.Tensor]) -> torch.Tensor:
-    (weight,) = tensors
-    return torch.eye(weight.shape[0], dtype=torch.float16, device=weight.device)
-
-
-def _noughts(tensors: list[torch.Tensor]) -> torch.Tensor:
-    (bias,) = tensors
-    return torch.zeros_like(bias, dtype=torch.float16)
-
-
-def _refuse_unknown_tokens(checkpoint: Checkpoint, source: Source) -> None:
-    num_rows = checkpoint.config["vocab_size"]
-    if checkpoint.num_rows > num_rows:
+def _refuse_unknown_tokens(plan: ImportPlan, num_rows: int, source: Source) -> None:
+    num_tokens = plan.config["text_config"]["vocab_size"]
+    if num_tokens > num_rows:
         raise ModelError(
-            f"The tokenizer of '{source.folder}' has tokens up to id {checkpoint.num_rows - 1} "
+            f"The tokenizer of '{source.folder}' has tokens up to id {num_tokens - 1} "
             f"and the embeddings have {num_rows} rows. Name the tokenizer that came with them."
         )
 

@@ -8,22 +8,23 @@ Source:
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tinymed.errors import ModelError
 from tinymed.models.importers.chat_template import MISTRAL_INSTRUCT, VICUNA_V1
-from tinymed.models.importers.layout import ImportPlan, Layout, Source, read_object, required
-from tinymed.models.importers.llava_family import (
-    leftovers,
-    model_config,
-    preprocessing,
-    processor_files,
-    read_checkpoint,
+from tinymed.models.importers.layout import (
+    ImportPlan,
+    Layout,
+    Source,
+    read_object,
     refuse_other,
-    tensor_plans,
+    required,
 )
-from tinymed.models.importers.placing import place
+from tinymed.models.importers.llava import read_parts
+from tinymed.models.importers.llava_parts import llava_plan
+from tinymed.models.importers.stored_tensors import source_tensors
 from tinymed.models.importers.tokenizer_files import read_tokenizer
 
 FORMS = {
@@ -46,15 +47,14 @@ def _recognise(config: dict[str, Any], _folder: Path) -> bool:
 
 
 def _plan(source: Source) -> ImportPlan:
-    form = _form(read_object(source.folder / "config.json"))
+    config = read_object(source.folder / "config.json")
+    form = _form(config)
     if form is None:
         raise ModelError(
             f"'{source.folder / 'config.json'}' names none of {', '.join(FORMS)} as its class."
         )
-    text, chat_template = FORMS[form]
-    checkpoint = read_checkpoint(source, text=text)
     refuse_other(
-        checkpoint.config,
+        config,
         {
             "mm_projector_type": ("mlp2x_gelu",),
             "mm_use_im_start_end": (False, None),
@@ -63,32 +63,33 @@ def _plan(source: Source) -> ImportPlan:
         },
         source.folder,
     )
-    if read_tokenizer(checkpoint.tokenizer_files).token_to_id(CHATML_START) is not None:
+    stored = source_tensors(source)
+    text, chat_template = FORMS[form]
+    parts = read_parts(
+        source, config, stored, text=text, chat_template=chat_template, mode="anyres"
+    )
+    if read_tokenizer(parts.tokenizer_files).token_to_id(CHATML_START) is not None:
         raise ModelError(
             f"'{source.folder}' speaks ChatML, as the 34B form of LLaVA-1.6 does; the Mistral and "
             "Vicuna forms are imported."
         )
-    pinpoints = _pinpoints(required(checkpoint.config, "image_grid_pinpoints", source.folder))
-    config = model_config(
-        checkpoint,
-        model_type="llava_next",
-        architectures=["LlavaNextForConditionalGeneration"],
-        image_grid_pinpoints=pinpoints,
-        use_image_newline_parameter=True,
+    pinpoints = _pinpoints(required(config, "image_grid_pinpoints", source.folder))
+    tiled = replace(
+        parts,
+        image_settings={
+            "image_processor_type": "LlavaNextImageProcessorPil",
+            "image_grid_pinpoints": pinpoints,
+            "do_pad": True,
+        },
+        processor="LlavaNextProcessor",
+        config={
+            **parts.config,
+            "model_type": "llava_next",
+            "architectures": ["LlavaNextForConditionalGeneration"],
+            "image_grid_pinpoints": pinpoints,
+        },
     )
-    newline = "model.image_newline"
-    return ImportPlan(
-        config=config,
-        processor=processor_files(
-            checkpoint, config, kind="LlavaNext", image_grid_pinpoints=pinpoints, do_pad=True
-        ),
-        tokenizer_files=checkpoint.tokenizer_files,
-        tokenizer_changes=checkpoint.changes,
-        chat_template=chat_template,
-        tensors=tensor_plans(checkpoint, config, apart={newline: place(newline, newline)}),
-        leftovers=leftovers(checkpoint),
-        preprocessing=preprocessing(checkpoint, mode="anyres"),
-    )
+    return llava_plan(tiled, stored)
 
 
 def _pinpoints(value: Any) -> list[list[int]]:

@@ -20,17 +20,24 @@ from pathlib import Path
 from typing import Any
 
 from tinymed.errors import ModelError
-from tinymed.models.importers.layout import ImportPlan, Layout, Source, read_object, required
+from tinymed.models.importers.layout import (
+    ImportPlan,
+    Layout,
+    Source,
+    read_object,
+    refuse_other,
+    required,
+)
 from tinymed.models.importers.llava_parts import (
     Connector,
     Language,
     Parts,
     keeps_first,
     llava_plan,
+    spoken_until,
 )
 from tinymed.models.importers.stored_tensors import source_tensors
 from tinymed.models.importers.text_configs import stablelm_epoch_config, text_config
-from tinymed.models.importers.tinyllava import refuse_marked_images
 from tinymed.models.importers.tokenizer_files import find_tokenizer_files
 from tinymed.models.importers.vision_encoders import own_or_stock_encoder
 from tinymed.models.moe_language import MoePhiConfig, MoeStableLmConfig
@@ -64,9 +71,10 @@ def plan(source: Source) -> ImportPlan:
     """
     config = read_object(source.folder / "config.json")
     stored = source_tensors(source)
-    refuse_marked_images(config)
+    refuse_other(config, {"mm_use_im_start_end": (False, None)}, source.folder)
     language = _text_config(config) | _experts(required(config, "moe", source.folder))
     tower = required(config, "mm_image_tower", source.folder)
+    files = find_tokenizer_files(source.tokenizer, source.folder)
     parts = Parts(
         vision=own_or_stock_encoder(source, stored, own=_OWN_ENCODER, name=tower),
         vision_feature_layer=required(config, "mm_vision_select_layer", source.folder),
@@ -76,9 +84,9 @@ def plan(source: Source) -> ImportPlan:
             prefix="model.mm_projector.image_spatial_proj",
         ),
         language=Language(config=language, published_name=_published_name),
-        tokenizer_files=find_tokenizer_files(source.tokenizer, source.folder),
-        end_of_answer="<|endoftext|>",
-        pads=False,
+        tokenizer_files=files,
+        speech=spoken_until("<|endoftext|>", files),
+        image_mode="plain",
     )
     return llava_plan(parts, stored)
 

@@ -4,7 +4,7 @@ Published files leave out what was the default of the transformers they were wri
 Defaults have changed since, so every value is written down here.
 
 Source:
-    Configuration classes of transformers 4.37 (TinyLLaVABench, Med-MoE) and 4.40
+    Configuration classes of transformers 4.37 (LLaVA, TinyLLaVABench, Med-MoE) and 4.40
     (TinyLLaVA Factory); `configuration_stablelm_epoch.py` of the first two.
 """
 
@@ -35,6 +35,20 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 2048,
         "rms_norm_eps": 1e-6,
         "attention_bias": False,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    },
+    "mistral": {
+        "vocab_size": 32000,
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "hidden_act": "silu",
+        "max_position_embeddings": 131072,
+        "rms_norm_eps": 1e-6,
+        "sliding_window": 4096,
         "bos_token_id": 1,
         "eos_token_id": 2,
     },
@@ -111,22 +125,21 @@ _STABLELM_EPOCH = {"norm_eps": "layer_norm_eps", "rope_pct": "partial_rotary_fac
 _STABLELM_EPOCH_DEFAULTS = {"use_qkv_bias": True, "eos_token_id": 2}
 
 
-def text_config(model_type: str, config: Mapping[str, Any]) -> dict[str, Any]:
+def text_config(
+    model_type: str, config: Mapping[str, Any], *, may_stretch: bool = False
+) -> dict[str, Any]:
     """The `text_config` of a transformers model.
 
     Args:
-        model_type: transformers' exact name of the language model.
+        model_type: transformers' exact name of the language model: one that has a table here.
         config: The published values; others than the language model's are not looked at.
+        may_stretch: Whether checkpoints that stretch their positions were published.
 
     Raises:
-        ModelError: If there is no such language model here, or it stretches its positions.
+        ModelError: If it stretches its positions and may not.
     """
-    if model_type not in _DEFAULTS:
-        raise ModelError(
-            f"Its language model is '{model_type}'; there is an importer for "
-            f"{', '.join(sorted(_DEFAULTS))}."
-        )
-    if config.get("rope_scaling") is not None:
+    stretching = config.get("rope_scaling") or {}
+    if stretching and not may_stretch:
         raise ModelError(
             "Its language model stretches its positions (rope_scaling), which no published "
             "checkpoint of this layout does."
@@ -134,7 +147,11 @@ def text_config(model_type: str, config: Mapping[str, Any]) -> dict[str, Any]:
     values = {
         name: config.get(name, value) for name, value in (_ALL | _DEFAULTS[model_type]).items()
     }
-    rotary = {"rope_type": "default", "rope_theta": float(config.get("rope_theta", 10000.0))}
+    rotary = {
+        "rope_type": stretching.get("type", "default"),
+        "rope_theta": float(config.get("rope_theta", 10000.0)),
+        **stretching,
+    }
     if model_type in _ROTARY_SHARE:
         share = config.get("partial_rotary_factor", _ROTARY_SHARE[model_type])
         rotary["partial_rotary_factor"] = share

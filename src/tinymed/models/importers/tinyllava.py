@@ -17,15 +17,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tinymed.errors import ModelError
-from tinymed.models.importers.layout import ImportPlan, Layout, Source, read_object, required
+from tinymed.models.importers.layout import (
+    ImportPlan,
+    Layout,
+    Source,
+    read_object,
+    refuse_other,
+    required,
+)
 from tinymed.models.importers.llava_parts import (
     Connector,
     Language,
     Parts,
+    image_mode,
     keeps_first,
     llava_plan,
-    pads_to_square,
+    spoken_until,
 )
 from tinymed.models.importers.stored_tensors import StoredTensor, source_tensors
 from tinymed.models.importers.text_configs import stablelm_epoch_config, text_config
@@ -61,13 +68,14 @@ def plan(source: Source) -> ImportPlan:
     """
     config = read_object(source.folder / "config.json")
     stored = source_tensors(source)
-    refuse_marked_images(config)
+    refuse_other(config, {"mm_use_im_start_end": (False, None)}, source.folder)
     tower = required(config, "mm_vision_tower", source.folder)
     encoder = own_or_stock_encoder(source, stored, own=_OWN_ENCODER, name=tower)
     layer = required(config, "mm_vision_select_layer", source.folder)
     keeps = keeps_first(config.get("mm_vision_select_feature", "patch"))
     if encoder.kind == SIGLIP:
         encoder, layer, keeps = _as_published(encoder, stored), -1, True
+    files = find_tokenizer_files(source.tokenizer, source.folder)
     parts = Parts(
         vision=encoder,
         vision_feature_layer=layer,
@@ -76,24 +84,11 @@ def plan(source: Source) -> ImportPlan:
             kind=config.get("mm_projector_type", "linear"), prefix="model.mm_projector"
         ),
         language=Language(config=_text_config(config)),
-        tokenizer_files=find_tokenizer_files(source.tokenizer, source.folder),
-        end_of_answer=END_OF_ANSWER[config["model_type"]],
-        pads=pads_to_square(config.get("image_aspect_ratio")),
+        tokenizer_files=files,
+        speech=spoken_until(END_OF_ANSWER[config["model_type"]], files),
+        image_mode=image_mode(config.get("image_aspect_ratio")),
     )
     return llava_plan(parts, stored)
-
-
-def refuse_marked_images(config: dict[str, Any]) -> None:
-    """Refuse a model that was trained with tokens around each image.
-
-    Raises:
-        ModelError: If it was; no published one of these layouts was.
-    """
-    if config.get("mm_use_im_start_end"):
-        raise ModelError(
-            "It marks where images start and end (mm_use_im_start_end), which no published "
-            "checkpoint of this layout does."
-        )
 
 
 def _text_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -27,9 +27,10 @@ from tinymed.models.importers.llava_parts import (
     Connector,
     Language,
     Parts,
+    image_mode,
     keeps_first,
     llava_plan,
-    pads_to_square,
+    spoken_until,
 )
 from tinymed.models.importers.stored_tensors import source_tensors
 from tinymed.models.importers.text_configs import text_config
@@ -69,8 +70,13 @@ def plan(source: Source) -> ImportPlan:
     """
     config = read_object(source.folder / "config.json")
     text = required(config, "text_config", source.folder)
-    language = text_config(text.get("model_type"), text)
-    kind = language["model_type"]
+    kind = text.get("model_type")
+    if kind not in _ENDS_OF_ANSWER:
+        raise ModelError(
+            f"Its language model is '{kind}'; there is an importer for "
+            f"{', '.join(sorted(_ENDS_OF_ANSWER))}."
+        )
+    language = text_config(kind, text)
     # The published code multiplies by this whatever enters Gemma, and today's transformers
     # only the tokens' embeddings.
     scale = language["hidden_size"] ** 0.5 if kind == "gemma" else 1.0
@@ -91,14 +97,16 @@ def plan(source: Source) -> ImportPlan:
         ),
         language=Language(config=language, body="language_model.model.", head="language_model."),
         tokenizer_files=files,
-        end_of_answer=_end_of_answer(kind, files),
-        pads=pads_to_square(config.get("image_aspect_ratio")),
+        speech=spoken_until(_end_of_answer(kind, files), files),
+        image_mode=image_mode(config.get("image_aspect_ratio")),
     )
     if kind == "phi":  # transformers' Phi has, and had, a bias in its output layer
         parts = replace(
             parts,
-            model_type=LlavaHeadBiasConfig.model_type,
-            architecture=LlavaHeadBiasForConditionalGeneration.__name__,
+            config={
+                "model_type": LlavaHeadBiasConfig.model_type,
+                "architectures": [LlavaHeadBiasForConditionalGeneration.__name__],
+            },
         )
     return llava_plan(parts, source_tensors(source))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -58,7 +58,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 """What published configs leave out: the defaults of transformers 4.37 to 4.40."""
 
 _SIGLIP_SO400M = (SIGLIP, 72, 384)
-_NOT_IN_SHAPES = {
+NOT_IN_SHAPES = {
     "openai/clip-vit-large-patch14": (CLIP, 64, 224),
     "openai/clip-vit-large-patch14-336": (CLIP, 64, 336),
     "google/siglip-so400m-patch14-384": _SIGLIP_SO400M,
@@ -68,8 +68,6 @@ _NOT_IN_SHAPES = {
 }
 """Kind, width of a head and size of images, by the exact name that a checkpoint gives its
 encoder. The tensors do not tell them: 384 pixels hold 27 patches of 14, and 6 are left over."""
-
-_STOCK = f"{VISION}vision_model."
 
 _DINOV2_NAMES = {
     "attention.q_proj": "attention.attention.query",
@@ -157,7 +155,8 @@ def own_or_stock_encoder(
 
     The checkpoint's own is taken wherever there is one, for it may have been trained; the
     published code of these layouts loads the stock one over it. A stock one that is given all
-    the same tells the configuration, and nothing else of it is used.
+    the same tells the configuration, and nothing else of it is used. Sizes are what the tensors'
+    shapes show.
 
     Args:
         source: Where the files lie.
@@ -168,28 +167,37 @@ def own_or_stock_encoder(
     Raises:
         ModelError: If there is none, or nothing tells its configuration.
     """
-    has_own = any(tensor.startswith(own) for tensor in stored)
+    has_own = carries(stored, own)
+    prefix = own if has_own else _stock_prefix(stored)
     if source.vision is not None:
-        encoder = vision_encoder(_stock_config(source.vision), own if has_own else _STOCK)
-        used = () if has_own else (_STOCK,)
-        why = "of the stock encoder's folder, and no part of the encoder that is used"
-        others = {
-            tensor: why
-            for tensor in stored
-            if tensor.startswith(VISION) and not tensor.startswith(used)
-        }
-        return VisionEncoder(
-            config=encoder.config,
-            prefix=encoder.prefix,
-            leftovers=dict(encoder.leftovers) | others,
-        )
-    if not has_own or name not in _NOT_IN_SHAPES:
+        config = _stock_config(source.vision)
+    elif has_own and name in NOT_IN_SHAPES:
+        kind, _, size_px = NOT_IN_SHAPES[name]
+        config = {"model_type": kind, "image_size": size_px}
+    else:
         lacks = "does not tell the configuration of" if has_own else "does not carry"
         raise ModelError(
             f"The checkpoint {lacks} its vision encoder '{name}'. Name the folder of that "
             "encoder as well."
         )
-    return vision_encoder(_shown_config(stored, own, name), own)
+    encoder = vision_encoder(config, prefix)
+    sizes = _sizes(stored, encoder)
+    if source.vision is None:
+        sizes["num_attention_heads"] = sizes["hidden_size"] // NOT_IN_SHAPES[name][1]
+    why = "of the stock encoder's folder, and no part of the encoder that is used"
+    others = {
+        tensor: why
+        for tensor in stored
+        if tensor.startswith(VISION) and not tensor.startswith(prefix)
+    }
+    return replace(
+        encoder, config=encoder.config | sizes, leftovers=dict(encoder.leftovers) | others
+    )
+
+
+def carries(stored: Mapping[str, StoredTensor], own: str) -> bool:
+    """Whether a checkpoint has a vision encoder of its own, by what stands before its names."""
+    return any(name.startswith(own) for name in stored)
 
 
 def num_layers(stored: Mapping[str, StoredTensor], prefix: str) -> int:
@@ -253,25 +261,34 @@ def _stock_config(folder: Any) -> Mapping[str, Any]:
     return config
 
 
-def _shown_config(stored: Mapping[str, StoredTensor], own: str, name: str) -> dict[str, Any]:
-    """The configuration that the tensors' shapes show."""
-    kind, width_of_head, size_px = _NOT_IN_SHAPES[name]
+def _stock_prefix(stored: Mapping[str, StoredTensor]) -> str:
+    """Transformers 5 leaves out what the versions before it set before an encoder's names."""
+    whole = f"{VISION}vision_model."
+    return whole if carries(stored, whole) else VISION
+
+
+def _sizes(stored: Mapping[str, StoredTensor], encoder: VisionEncoder) -> dict[str, int]:
+    """What the tensors' shapes show of a CLIP or SigLIP encoder.
+
+    Not the pixels that are left over at an image's edges: there the configuration holds.
+    """
 
     def shape(tensor: str, num_axes: int) -> tuple[int, ...]:
-        found = stored.get(own + tensor)
+        found = stored.get(encoder.prefix + tensor)
         if found is None or len(found.shape) != num_axes:
-            raise ModelError(f"The vision encoder's '{own}{tensor}' is missing or misshapen.")
+            raise ModelError(
+                f"The vision encoder's '{encoder.prefix}{tensor}' is missing or misshapen."
+            )
         return found.shape
 
     hidden_size, _channels, _height, patch_size = shape("embeddings.patch_embedding.weight", 4)
     num_positions, _width = shape("embeddings.position_embedding.weight", 2)
-    side = math.isqrt(num_positions - (kind == CLIP))
+    side = math.isqrt(num_positions - encoder.num_extra_tokens)
+    size_px = encoder.config["image_size"]
     return {
-        "model_type": kind,
         "hidden_size": hidden_size,
         "intermediate_size": shape("encoder.layers.0.mlp.fc1.weight", 2)[0],
-        "num_hidden_layers": num_layers(stored, own),
-        "num_attention_heads": hidden_size // width_of_head,
+        "num_hidden_layers": num_layers(stored, encoder.prefix),
         "image_size": size_px if size_px // patch_size == side else side * patch_size,
         "patch_size": patch_size,
     }
