@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from tinymed.models import urls
 from tinymed.models.manifest import Manifest, read_manifest
+from tinymed.models.transfer import urls
 
 _connect = socket.socket.connect
 _getaddrinfo = socket.getaddrinfo

@@ -33,14 +33,13 @@ class Site:
     """Path and Range header of every request for a file's content."""
 
     def listing(self) -> list[dict[str, Any]]:
-        """What the hub answers to a request for the tree of a repository."""
+        """What the hub says of each file of a repository."""
         return [
             {
-                "type": "file",
-                "path": path,
-                "oid": "a git hash",
+                "rfilename": path,
+                "blobId": "a git hash",
                 "size": len(content),
-                "lfs": {"oid": hashlib.sha256(content).hexdigest(), "size": len(content)},
+                "lfs": {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)},
             }
             for path, content in self.files.items()
         ]
@@ -55,8 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         resolved = path.removeprefix(f"/datasets/{REPOSITORY}/resolve/{REVISION}/")
-        if path == f"/api/datasets/{REPOSITORY}/tree/{REVISION}":
-            self._send_json(self.site.listing())
+        if self.path == f"/api/datasets/{REPOSITORY}/revision/{REVISION}?blobs=true":
+            self._send_json({"sha": REVISION, "siblings": self.site.listing()})
         elif self.path in self.site.answers:
             self._send_json(self.site.answers[self.path])
         elif resolved in self.site.files:

@@ -22,7 +22,7 @@ from tinymed.data.fetch import fetch_set
 from tinymed.data.publishers import HubFiles, OsfFiles, Publisher, WebFile
 from tinymed.data.sources import SOURCES, Source
 from tinymed.errors import ConfigError, DataError, ModelError
-from tinymed.models import urls
+from tinymed.models.transfer import urls
 
 if TYPE_CHECKING:
     from tests.conftest import RunCli
@@ -127,7 +127,7 @@ def test_what_came_whole_before_a_failure_is_not_fetched_again(hub: Site, tmp_pa
     lost = hub.files.pop(NAMES[2])
     listing = hub.listing()
     hub.files[NAMES[2]] = lost
-    hub.listing = lambda: [*listing, {**listing[0], "path": NAMES[2]}]  # type: ignore[method-assign]
+    hub.listing = lambda: [*listing, {**listing[0], "rfilename": NAMES[2]}]  # type: ignore[method-assign]
     with pytest.raises(ModelError, match="arrived damaged"):
         fetch_set(SOURCES["pathvqa"], tmp_path, progress=False)
     assert not (tmp_path / NAMES[2]).exists()
@@ -203,10 +203,10 @@ def test_files_of_an_osf_project_and_of_its_folder_are_fetched(site: Site, tmp_p
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"path": "train/../../x.parquet"}, "lists a file outside its folder: 'train/../../x"),
+        ({"rfilename": "train/../../x.parquet"}, "lists a file outside its folder: 'train/../../x"),
         ({"lfs": None}, "states no SHA-256: fetch it by hand from http"),
         ({"size": "big"}, "states no size: fetch it by hand from http"),
-        ({"path": "test.parquet"}, r"lists no file 'train\*'"),
+        ({"rfilename": "test.parquet"}, r"lists no file 'train\*'"),
     ],
     ids=["outside", "no hash", "no size", "missing"],
 )
@@ -237,8 +237,8 @@ def test_hashes_given_beforehand_stand_in_for_those_a_list_lacks(
 
 
 def test_a_list_of_another_shape_is_refused(site: Site, tmp_path: Path) -> None:
-    site.listing = lambda: [{"type": "file"}]  # type: ignore[method-assign]
-    with pytest.raises(DataError, match=r"list of files is not as expected: KeyError\('path'\)"):
+    site.listing = lambda: [{"size": 1}]  # type: ignore[method-assign]
+    with pytest.raises(DataError, match=r"not as expected: KeyError\('rfilename'\)"):
         fetch_set(SOURCES["pathvqa"], tmp_path, progress=False)
 
 

@@ -208,7 +208,7 @@ def test_an_index_in_a_folder_is_read(
 
 
 def test_without_any_setting_pips_own_index_is_asked() -> None:
-    from tinymed.models.package_index import _pips_default
+    from tinymed.models.transfer.package_index import _pips_default
 
     [index] = _pips_default()
     assert index.startswith("https://")

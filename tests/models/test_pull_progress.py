@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tinymed.models import byte_progress
-from tinymed.models.byte_progress import ByteProgress
+from tinymed.models.transfer import byte_progress
+from tinymed.models.transfer.byte_progress import ByteProgress
 
 MIB = 1 << 20
 

@@ -17,8 +17,8 @@ from tinymed.data.publishers import PublishedFile, all_files
 from tinymed.data.sources import Source
 from tinymed.data.unzip import unpack
 from tinymed.errors import ConfigError, DataError
-from tinymed.models.download import Download, download
-from tinymed.models.urls import without_password
+from tinymed.models.transfer.download import Download, download
+from tinymed.models.transfer.urls import without_password
 from tinymed.runs import sha256_of, write_json
 
 if sys.platform != "win32":

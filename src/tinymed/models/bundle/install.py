@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from tinymed.errors import ConfigError, ModelError
 from tinymed.models.bundle.layout import Bundle, BundledFile
 from tinymed.models.bundle.read import OpenBundle, open_bundle
-from tinymed.models.byte_progress import ByteProgress
 from tinymed.models.cache import is_verified, mark_verified, part_path
 from tinymed.models.catalog import SHIPPED, find_model
 from tinymed.models.headers.admit import admit, is_admitted_name, is_pickle_name
@@ -26,6 +25,7 @@ from tinymed.models.installed import (
 )
 from tinymed.models.manifest import Manifest, read_manifest
 from tinymed.models.parts import LANGUAGE_MODELS, VISION_ENCODERS
+from tinymed.models.transfer.byte_progress import ByteProgress
 from tinymed.runs import sha256_of, sync_folder
 
 _SHOWN_BLOCKS = 3

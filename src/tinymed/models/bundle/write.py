@@ -17,12 +17,12 @@ from tinymed.models.bundle.layout import (
     lay_out,
 )
 from tinymed.models.bundle.pieces import PieceWriter
-from tinymed.models.byte_progress import ByteProgress
 from tinymed.models.catalog import find_model
 from tinymed.models.fetch import require_parts
 from tinymed.models.installed import installed_folder, is_installed, kind_of
 from tinymed.models.manifest import read_manifest
 from tinymed.models.model_files import model_files
+from tinymed.models.transfer.byte_progress import ByteProgress
 
 MIN_PIECE_BYTES = 1 << 20
 

