@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinymed.engines.native.build import build_native
+from tinymed.engines.native.engine import NativeEngine
 from tinymed.engines.openvino import OpenVinoEngine, build_openvino
 from tinymed.engines.openvino.layers import Array
 from tinymed.models.prompt import Prompt, build_prompt
@@ -51,11 +53,30 @@ def load(weights: ModelWeights, tmp_path_factory: pytest.TempPathFactory) -> Loa
     return build_and_load
 
 
-@pytest.fixture(params=["openvino-f32", "torch"])
+@pytest.fixture(scope="session")
+def native_build(weights: ModelWeights, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("native") / "build"
+    build_native(weights, folder, scheme=find_scheme("native-int8"))
+    return folder
+
+
+@pytest.fixture(params=["openvino-f32", "torch", "native-int8"])
 def open_tiny(
-    request: pytest.FixtureRequest, load: Load, weights: ModelWeights, prompt: Prompt
+    request: pytest.FixtureRequest,
+    load: Load,
+    native_build: Path,
+    weights: ModelWeights,
+    prompt: Prompt,
 ) -> Open:
-    """Opens the tiny model in an engine that computes in float32, with any prompt."""
+    """Opens the tiny model in an engine whose answers no neighbour changes, with any prompt."""
+    if request.param == "native-int8":
+
+        def open_native(ask: Prompt = prompt) -> NativeEngine:
+            engine = NativeEngine(native_build, threads=1)
+            engine._prompt = ask
+            return engine
+
+        return open_native
     if request.param == "torch":
         pytest.importorskip("torch", reason="needs torch")
         pytest.importorskip("transformers", reason="needs transformers")

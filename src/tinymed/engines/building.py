@@ -6,11 +6,13 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tinymed.engines.build_progress import OnProgress, print_progress, show_progress, watched
 from tinymed.errors import ConfigError, ModelError, TinymedError
-from tinymed.models.build import FORMAT, Build, is_build
+from tinymed.models.build import FORMAT, Build, clear_after, is_build
 from tinymed.models.cache import cache_folder
 from tinymed.models.catalog import Source, find_source, load_source, source_digest
 from tinymed.models.schemes import Scheme, find_scheme
@@ -40,7 +42,7 @@ def ensure_build(source: Source, scheme: Scheme) -> Path:
 def make_build(
     source: Source, scheme: Scheme, folder: Path, *, precisions: Mapping[str, str] | None = None
 ) -> None:
-    """Make a build in a process of its own.
+    """Make a build in a process of its own, and show how far it is.
 
     Building holds far more memory than answering needs, and would not give it back.
 
@@ -56,26 +58,59 @@ def make_build(
     """
     row = json.dumps(dict(precisions or {}))
     command = [sys.executable, "-m", __name__, source.address, scheme.name, str(folder), row]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-        raise ModelError(lines[-1].removeprefix("error: "))
+    # Errors go to a file: a second pipe would fill up while the first is read.
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child,
+    ):
+        try:
+            show_progress(child.stdout or (), f"{source.name}:{scheme.name}")
+            returncode = child.wait()
+        finally:
+            child.kill()  # where it is interrupted
+            child.wait()
+            clear_after(folder, child.pid)
+        errors.seek(0)
+        said = errors.read().decode(errors="replace").splitlines()
+    if returncode != 0:
+        raise ModelError(_reason(said, returncode))
+
+
+def _reason(said: list[str], returncode: int) -> str:
+    """Why a build ended without success, in one sentence."""
+    if returncode < 0:
+        return (
+            f"The build was killed (signal {-returncode}), as happens where memory runs out. "
+            "Close other programs, or build on a computer with more memory."
+        )
+    return said[-1].removeprefix("error: ") if said else f"The build ended with code {returncode}."
 
 
 def write_engine_files(
-    source: Source, scheme: Scheme, folder: Path, *, precisions: Mapping[str, str]
+    source: Source,
+    scheme: Scheme,
+    folder: Path,
+    *,
+    precisions: Mapping[str, str],
+    on_progress: OnProgress,
 ) -> Build:
     """Make a build in this process.
+
+    `on_progress` is told how many weights are in the build as each tensor is asked for.
 
     Raises:
         ModelError: If the model's files are missing or damaged.
         ConfigError: If the engine does not know a precision, or the scheme keeps no files.
     """
-    weights = load_source(source)
+    weights = watched(load_source(source), on_progress)
     if scheme.engine == "openvino":
         from tinymed.engines.openvino.build import build_openvino
 
         return build_openvino(weights, folder, scheme=scheme, precisions=precisions)
+    if scheme.engine == "native":
+        from tinymed.engines.native.build import build_native
+
+        return build_native(weights, folder, scheme=scheme, precisions=precisions)
     if scheme.engine == "llamacpp":
         from tinymed.engines.llamacpp.build import build_gguf
 
@@ -101,7 +136,9 @@ def main() -> None:
             find_scheme(options.scheme),
             Path(options.folder),
             precisions=json.loads(options.precisions),
+            on_progress=print_progress,
         )
+        print_progress(1, 1)
     except TinymedError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,8 @@ FORMAT = 3
 """Raised whenever the files of a build change their meaning."""
 MANIFEST = "build.json"
 TOKENIZER = "tokenizer.json"
+_LEFT = re.compile(r"\..+\.([0-9]+)\.(?:part|old)")
+"""Names that `_beside` gives, with the process in them."""
 ALWAYS_HASHED_BYTES = 4 * 2**20
 """Files up to this size are hashed at every load, larger ones only by `check_build`."""
 
@@ -118,7 +121,7 @@ def write_build(folder: Path, make: Callable[[Path], Build]) -> Build:
         make: Writes the build's files into the folder it is given and describes them; the
             files' hashes are added here.
     """
-    work = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    work = _beside(folder, os.getpid(), "part")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
@@ -137,6 +140,18 @@ def write_build(folder: Path, make: Callable[[Path], Build]) -> Build:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return build
+
+
+def clear_after(folder: Path, pid: int) -> None:
+    """Remove what a process left of a build that it did not finish; it must have ended."""
+    for purpose in ("part", "old"):
+        shutil.rmtree(_beside(folder, pid, purpose), ignore_errors=True)
+
+
+def left_by_killed(builds: Path) -> list[Path]:
+    """What is left of builds in a folder whose process was killed: it no longer runs."""
+    found = (_LEFT.fullmatch(path.name) for path in sorted(builds.glob(".*")))
+    return [builds / match[0] for match in found if match and not _is_alive(int(match[1]))]
 
 
 def load_prompt(build: Build) -> Prompt:
@@ -176,6 +191,24 @@ def check_build(folder: Path) -> Build:
     return _checked(folder, hash_up_to=None)
 
 
+def _beside(folder: Path, pid: int, purpose: str) -> Path:
+    """Where a process keeps a build that is not whole yet, or one that it replaces."""
+    return folder.with_name(f".{folder.name}.{pid}.{purpose}")
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs, or may run: not every system tells."""
+    if os.name != "posix":
+        return True  # there a signal is never a mere question
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -185,7 +218,7 @@ def _flush(path: Path) -> None:
 
 
 def _put_in_place(work: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    old = _beside(folder, os.getpid(), "old")
     if folder.exists():
         folder.rename(old)
     work.rename(folder)

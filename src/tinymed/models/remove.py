@@ -46,14 +46,16 @@ def paths_to_remove(name: str, *, scheme: str | None = None) -> dict[Path, int]:
 
 
 def unused_builds() -> dict[Path, int]:
-    """Builds of other formats, and of weights that no shipped or installed model has."""
+    """Builds of no use: of other formats, of weights that no model here has, or never finished."""
     names = [*SHIPPED, *(model.name for model in installed_models())]
     digests = {digest for name in names if (digest := _digest(name)) is not None}
-    return {
-        folder: bytes_under(folder)
+    doomed = [
+        folder
         for folder, row in _all_builds()
         if row.get("format") != builds.FORMAT or row.get("source_digest") not in digests
-    }
+    ]
+    doomed += builds.left_by_killed(cache_folder() / "builds")
+    return {folder: bytes_under(folder) for folder in doomed}
 
 
 def remove(paths: dict[Path, int]) -> None:
