@@ -23,8 +23,8 @@ from tinymed.images.prepare import Preprocessing
 from tinymed.models.prompt import Prompt, Template, build_prompt
 from tinymed.runs import sha256_of, sync_folder, write_json
 
-FORMAT = 3
-"""Raised whenever the files of a build change their meaning."""
+FORMAT = 4
+"""Raised whenever a builder writes other files of the same model: older builds are made again."""
 MANIFEST = "build.json"
 TOKENIZER = "tokenizer.json"
 _LEFT = re.compile(r"\..+\.([0-9]+)\.(?:part|old)")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tinymed.errors import ConfigError
 
-EngineName = Literal["openvino", "llamacpp", "torch"]
+EngineName = Literal["openvino", "native", "llamacpp", "torch"]
 
 PARTS = ("vision_encoder", "connector", "language_model")
 """What a scheme sets a precision for, each on its own."""
@@ -67,13 +67,27 @@ _ALL = (
         "and are built as openvino-int8 has them.",
     ),
     _scheme(
+        "native-int8", "native", "int8 int8 int8", 8,
+        "Matrices of all three parts and the embedding table in 8 bits, a 16-bit scale for 32 "
+        "weights; patches and positions in 16 bits, norms and biases in 32. What is multiplied "
+        "with them is rounded to 8 bits. Vision encoders other than CLIP and SigLIP run in "
+        "OpenVINO, with their convolutions in 16 bits.",
+    ),
+    _scheme(
+        "native-int4", "native", "int4 int4 int4", 4,
+        "As native-int8, but with matrices of all three parts in 4 bits, a 16-bit scale for 32 "
+        "weights; the output layer and the embedding table stay in 8. Language models under "
+        "2,048 numbers a token do not bear 4 bits and are built as native-int8 has them.",
+    ),
+    _scheme(
         "gguf-f16", "llamacpp", "f16 f16 f16", 16,
         "Matrices in 16 bits, norms and biases in 32: nothing is quantized.",
     ),
     _scheme(
         "gguf-q8_0", "llamacpp", "q8_0 q8_0 q8_0", 8,
         "Matrices in 8 bits (Q8_0), a 16-bit scale for 32 weights; norms and biases in 32 bits. "
-        "Language models under 2,048 numbers a token keep attention and ffn_down in 16 bits.",
+        "Language models under 2,048 numbers a token keep attention, ffn_down and the output "
+        "layer in 16 bits.",
     ),
     _scheme(
         "gguf-q4_k_m", "llamacpp", "q8_0 q8_0 q4_k_m", 4,
@@ -124,8 +138,8 @@ def find_scheme(name: str) -> Scheme:
         >>> find_scheme("gguf-q4_k")
         Traceback (most recent call last):
         tinymed.errors.ConfigError: No scheme 'gguf-q4_k'. Did you mean 'gguf-q4_k_m'? Known: \
-openvino-f32, openvino-int8, openvino-int4, gguf-f16, gguf-q8_0, gguf-q4_k_m, gguf-lora, \
-torch-f32, torch-bf16, int8, nf4.
+openvino-f32, openvino-int8, openvino-int4, native-int8, native-int4, gguf-f16, gguf-q8_0, \
+gguf-q4_k_m, gguf-lora, torch-f32, torch-bf16, int8, nf4.
     """
     if name not in SCHEMES:
         near = difflib.get_close_matches(name, SCHEMES, n=1)

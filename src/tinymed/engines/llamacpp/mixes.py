@@ -60,16 +60,19 @@ def language_type(name: str, width: int, precision: str, config: LanguageConfig)
     if name.endswith((".bias", "_norm.weight")):
         return Type.F32
     kind = BASE[precision]
-    if precision == "q8_0" and config.hidden_size < NARROW and _is_delicate(name):
+    if precision == "q8_0" and config.hidden_size < NARROW and _is_delicate(name, config):
         return Type.F16
     if precision == "q4_k_m" and _has_six_bits(name, config):
         kind = Type.Q6_K
     return fitting(kind, width)
 
 
-def _is_delicate(name: str) -> bool:
-    """Whether a matrix is one of those that decision 0006 keeps in 16 bits in small models."""
-    return any(
+def _is_delicate(name: str, config: LanguageConfig) -> bool:
+    """Whether a matrix is one of those that decision 0006 keeps in 16 bits in small models.
+
+    The output layer is among them here alone: llama.cpp rounds what it multiplies with 8 bits.
+    """
+    return _is_output(name, config) or any(
         part in name for part in ("attn_q.", "attn_k.", "attn_v.", "attn_output.", "ffn_down.")
     )
 
