@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Fetches what is missing; where nothing is, needs no network and takes a moment.
 PULL := $(BIN)/tinymed models pull nano > /dev/null
 # A set-up is done anew when what is to be installed has changed, not at each call.
-KEY := $(shell cksum < pyproject.toml | cut -d ' ' -f 1)
+KEY := $(shell cat pyproject.toml src/tinymed/engines/native/c/* | cksum | cut -d ' ' -f 1)
 DEMO_READY := .venv/ready-demo-$(KEY)
 TEST_READY := .venv/ready-test-$(KEY)
 CHECK_READY := .venv/ready-check-$(KEY)

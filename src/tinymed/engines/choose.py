@@ -14,7 +14,7 @@ from tinymed.models.llava_checkpoint import unreadable_because
 from tinymed.models.parity_mark import require_parity
 from tinymed.models.schemes import DEFAULT_SCHEME, Scheme, find_scheme
 
-NATIVE_SCHEME = "torch-bf16"
+PUBLISHED_SCHEME = "torch-bf16"
 """Of checkpoints that only transformers can read, where none is named."""
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def open_engine(
     if isinstance(found, Checkpoint):
         reason = unreadable_because(found.folder)
         if reason is not None:
-            return _open_native(found, scheme, reason, threads=threads, forced=force_build)
+            return _open_published(found, scheme, reason, threads=threads, forced=force_build)
     else:
         require_parts(found)
     scheme = scheme or find_scheme(DEFAULT_SCHEME)
@@ -74,6 +74,10 @@ def open_build(build: Build, *, threads: int | None = None) -> Engine:
         from tinymed.engines.openvino.runtime import OpenVinoEngine
 
         return OpenVinoEngine(build.folder, threads=threads)
+    if engine == "native":
+        from tinymed.engines.native.engine import NativeEngine
+
+        return NativeEngine(build.folder, threads=threads)
     if engine == "llamacpp":
         require("xllamacpp", extra="gguf", for_what="The llama.cpp engine")
         from tinymed.engines.llamacpp.engine import LlamaCppEngine
@@ -98,7 +102,7 @@ def open_as_it_is(source: Source, scheme: Scheme, *, threads: int | None = None)
     return TorchEngine(load_source(source), scheme=scheme.name, threads=threads)
 
 
-def _open_native(
+def _open_published(
     found: Checkpoint,
     scheme: Scheme | None,
     reason: str,
@@ -107,12 +111,12 @@ def _open_native(
     forced: str | None,
 ) -> Engine:
     """Open a checkpoint that only transformers itself can read."""
-    scheme = scheme or find_scheme(NATIVE_SCHEME)
+    scheme = scheme or find_scheme(PUBLISHED_SCHEME)
     name = f"{found.name}:{scheme.name}"
     if scheme.engine != "torch":
         raise ModelError(
             f"'{found.address}' runs in transformers only: name it '{found.address}:"
-            f"{NATIVE_SCHEME}'. {reason}"
+            f"{PUBLISHED_SCHEME}'. {reason}"
         )
     if scheme.bits < 16 and forced != name:  # noqa: PLR2004
         raise ModelError(
@@ -120,7 +124,7 @@ def _open_native(
             f"its original. Take it all the same with: --force-build {name}"
         )
     _require_torch()
-    from tinymed.engines.torch.native import TransformersEngine
+    from tinymed.engines.torch.published import TransformersEngine
 
     # It takes pictures in place of pixels, and says so: `protocol.PreparesImages`.
     engine: Any = TransformersEngine(found.folder, scheme=scheme.name, threads=threads)

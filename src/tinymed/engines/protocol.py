@@ -64,7 +64,7 @@ class Engine(Protocol):
     """Encodes an image once and answers questions about it, greedily."""
 
     name: str
-    """"openvino", "llamacpp" or "torch"."""
+    """"openvino", "native", "llamacpp" or "torch"."""
     scheme: str
     """How the weights are stored: a name in `tinymed.models.schemes.SCHEMES`."""
     model: str
@@ -75,7 +75,7 @@ class Engine(Protocol):
     """sha256 over every weight the engine runs on."""
     num_threads: int
     """Threads it computes with. Where activations are rounded to 8 bits (GGUF's Q8_0 and K-quants,
-    OpenVINO's int4, LLM.int8) some answers depend on it."""
+    OpenVINO's int4, LLM.int8) some answers depend on it; in the native engine none does."""
     prompt_template: str
     """The prompt in words, with `{image}` and `{question}`."""
 
@@ -100,9 +100,10 @@ class Engine(Protocol):
     ) -> list[Answer]:
         """Answer several questions about one image together; the answers are those of `answer`.
 
-        First tokens come out the same to the last bit in OpenVINO; later ones up to rounding,
-        because the cache's padding changes the order of sums. In float32 that changes no word;
-        activations rounded to 8 bits magnify it: `nano` so worded 2 of 751 answers otherwise.
+        In the native engine all come out the same to the last bit. In OpenVINO first tokens do,
+        and later ones up to rounding, because the cache's padding changes the order of sums. In
+        float32 that changes no word; activations rounded to 8 bits magnify it: `nano` so worded
+        2 of 751 answers otherwise.
         """
         ...
 

@@ -13,10 +13,11 @@ import openvino as ov
 import pytest
 from tiny_model import CONFIG, vision_encoder
 
+from tinymed.engines import precisions
+from tinymed.engines.embedding import EMBEDDING, look_up
 from tinymed.engines.openvino import OpenVinoEngine
 from tinymed.engines.openvino import build as build_module
-from tinymed.engines.openvino.build import EMBEDDING, build_openvino
-from tinymed.engines.openvino.embedding import look_up
+from tinymed.engines.openvino.build import build_openvino
 from tinymed.errors import ConfigError, ModelError
 from tinymed.models import build as builds
 from tinymed.models.build import FORMAT, Build, check_build, read_build
@@ -225,7 +226,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path, scheme: str) -> None
 
 def wide(weights: ModelWeights, monkeypatch: pytest.MonkeyPatch) -> ModelWeights:
     """The tiny model counts as wide as soon as nothing is narrow."""
-    monkeypatch.setattr(build_module, "NARROW", 0)
+    monkeypatch.setattr(precisions, "NARROW", 0)
     return weights
 
 

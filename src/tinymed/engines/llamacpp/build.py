@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import openvino as ov
-
 from tinymed.engines.llamacpp.adapter_file import write_adapter
 from tinymed.engines.llamacpp.gguf_file import Tensor
 from tinymed.engines.llamacpp.language_file import write_language
 from tinymed.engines.llamacpp.mixes import BASE, FULL_WIDTH, in_words
 from tinymed.engines.llamacpp.vision_file import why_not_stock, write_vision
-from tinymed.engines.openvino.layers import Precision, Store
-from tinymed.engines.openvino.vision import vision_graph
+from tinymed.engines.openvino.layers import Precision
+from tinymed.engines.openvino.vision_file import write_vision_graph
 from tinymed.errors import ConfigError, ModelError
 from tinymed.models.build import TOKENIZER, Build, BuildPart, write_build
 from tinymed.models.language_gguf import open_gguf
@@ -31,10 +29,8 @@ ADAPTER = "adapter.gguf"
 PUBLISHED = "published"
 """The precision of a language model that is kept so."""
 MMPROJ = "mmproj.gguf"
-"""Vision encoder and connector, for a stock llama.cpp."""
-VISION = "vision.xml"
-"""The same, for our own engine: any encoder, and the preprocessing it was trained with."""
-
+"""Vision encoder and connector, for a stock llama.cpp. Our own engine has them as a graph: any
+encoder, and the preprocessing it was trained with."""
 _GRAPH: dict[str, Precision] = {"f32": "f32", "f16": "f16", "q8_0": "int8"}
 """What a precision is called in the graph: its 8 bits have a scale for 128 weights, not for 32."""
 
@@ -74,14 +70,12 @@ def _write_files(
     weights: ModelWeights, scheme: Scheme, chosen: dict[str, str], folder: Path
 ) -> Build:
     language, matrices = _write_language(weights, chosen["language_model"], folder)
-    stores = {part: Store(_GRAPH[chosen[part]]) for part in ("vision_encoder", "connector")}
-    graph = vision_graph(
-        weights, encoder_store=stores["vision_encoder"], connector_store=stores["connector"]
+    vision = write_vision_graph(
+        weights,
+        folder,
+        encoder=_GRAPH[chosen["vision_encoder"]],
+        connector=_GRAPH[chosen["connector"]],
     )
-    # OpenVINO counts its nodes' names on from graph to graph: the file would never be the same.
-    for place, node in enumerate(graph.get_ordered_ops()):
-        node.set_friendly_name(f"{node.get_type_name()}_{place}")
-    ov.save_model(graph, folder / VISION, compress_to_fp16=False)
     reason = why_not_stock(weights)
     if reason is None:
         write_vision(
@@ -96,10 +90,8 @@ def _write_files(
         model=weights.name,
         description=". ".join(facts) + "." + (f" {reason}" if reason else ""),
         scheme=scheme.name,
-        parts=(
-            *(_vision_part(name, store) for name, store in stores.items()),
-            language,
-        ),
+        # The mmproj, where there is one, holds the first two once more.
+        parts=(*vision, language),
         source_digest=weights.digest,
         template=weights.template,
         preprocessing=weights.preprocessing,
@@ -144,17 +136,6 @@ def _write_published(weights: ModelWeights, folder: Path) -> tuple[BuildPart, st
         num_bytes=sum((folder / name).stat().st_size for name in (LANGUAGE, ADAPTER)),
         kept=("adapter",),
     ), f"{matrices}; of the adapter beside it F16"
-
-
-def _vision_part(name: str, store: Store) -> BuildPart:
-    """As our own engine runs it; the mmproj, where there is one, holds the same once more."""
-    return BuildPart(
-        name=name,
-        precision=store.precision,
-        num_weights=store.num_weights,
-        num_bytes=store.num_bytes,
-        kept=tuple(store.kept),
-    )
 
 
 def _language_part(tensors: list[Tensor], precision: str) -> BuildPart:

@@ -12,21 +12,13 @@ import openvino as ov
 from openvino import opset13 as opset
 from openvino._offline_transformations import compress_model_transformation
 
+from tinymed.engines.rounding import BITS, group_size, quantize_rows
+
 Array = npt.NDArray[np.float32]
 Precision = Literal["f32", "f16", "int8", "int4"]
 
 SAME = 0
 """In a shape: as long as the axis in its place was."""
-GROUP_SIZES = {"int8": 32, "int4": 64}
-"""Inputs that share a scale, in matrices whose width they divide; elsewhere a row does.
-8.5 and 4.25 bits a weight. GGUF's 8-bit matrices have groups of 32: they come out as they were."""
-
-CLIPPINGS = (7.2, 7.7, 8.2, 8.7, 9.2)
-"""Scales tried for 4 bits: a group's largest weight falls on -7.2, -7.7 … Beyond -8 it is cut
-off, which pays where the others are far smaller."""
-
-GROUPS_AT_ONCE = 2**18
-"""Groups whose 4-bit scales are sought together: bounds the memory of a large matrix."""
 
 _WHOLE: Mapping[str, Precision] = MappingProxyType({})
 
@@ -82,8 +74,8 @@ class Store:
         num_rows, width = weight.shape
         group = group_size(width, precision)
         grouped = [num_rows, width // group, group]
-        quantized, scale = quantize_rows(weight.reshape(-1, group), bits=_BITS[precision])
-        self._count(weight.size, weight.size * _BITS[precision] // 8 + scale.size * 2)
+        quantized, scale = quantize_rows(weight.reshape(-1, group), bits=BITS[precision])
+        self._count(weight.size, weight.size * BITS[precision] // 8 + scale.size * 2)
         whole = [num_rows, width]
         constant = _integers_of(quantized, whole if group == width else grouped, precision)
         scales = scale.astype(np.float16).reshape([-1, 1] if group == width else [*grouped[:2], 1])
@@ -96,9 +88,6 @@ class Store:
     def _count(self, num_weights: int, num_bytes: int) -> None:
         self.num_weights += num_weights
         self.num_bytes += num_bytes
-
-
-_BITS = {"int8": 8, "int4": 4}
 
 
 def _in_sixteen_bits(weight: Array) -> Any:
@@ -128,69 +117,6 @@ def _integers_of(values: npt.NDArray[np.int8], shape: list[int], precision: Prec
 def product_with(values: Any, weight: Any) -> Any:
     """Multiply by a weight node of shape (output, input)."""
     return opset.matmul(values, weight, transpose_a=False, transpose_b=True)
-
-
-def is_quantized(precision: str) -> bool:
-    """Whether a precision keeps integers and scales."""
-    return precision in _BITS
-
-
-def group_size(width: int, precision: str) -> int:
-    """How many of a row's weights share a scale.
-
-    >>> group_size(576, "int8"), group_size(576, "int4"), group_size(100, "int8")
-    (32, 64, 100)
-    """
-    group = GROUP_SIZES[precision]
-    return group if width % group == 0 else width
-
-
-def quantize_rows(weight: Array, *, bits: int = 8) -> tuple[npt.NDArray[np.int8], Array]:
-    """Symmetric integers of shape (output, input) and one 16-bit scale a row, (output, 1).
-
-    In 8 bits a row's largest weight falls on 127 or -127. In 4 bits, where rounding weighs more
-    than cutting off, each row gets that of CLIPPINGS which leaves the smallest squared error; the
-    scale is negative where the largest weight is positive, because there are eight steps below
-    nought and seven above.
-
-    >>> values, scale = quantize_rows(np.float32([[1.0, -2.0], [0.0, 0.0]]))
-    >>> values.tolist()
-    [[64, -127], [0, 0]]
-    >>> values, scale = quantize_rows(np.float32([[1.0, 0.5]]), bits=4)
-    >>> values.tolist(), scale.tolist()
-    ([[-8, -4]], [[-0.1219482421875]])
-    """
-    top = 2 ** (bits - 1) - 1
-    if bits == _BITS["int8"]:
-        scale = _scales(np.abs(weight).max(axis=1, keepdims=True) / top)
-    else:
-        chunks = np.split(weight, range(GROUPS_AT_ONCE, len(weight), GROUPS_AT_ONCE))
-        scale = np.concatenate([_least_error_scales(chunk, top) for chunk in chunks])
-    return _rounded(weight, scale, top).astype(np.int8), scale
-
-
-def _least_error_scales(weight: Array, top: int) -> Array:
-    largest = np.abs(weight).argmax(axis=1, keepdims=True)
-    extreme = np.take_along_axis(weight, largest, axis=1)
-    candidates = np.stack([_scales(extreme / -steps) for steps in CLIPPINGS])
-    errors = [
-        np.square(weight - _rounded(weight, scale, top) * scale).sum(axis=1, keepdims=True)
-        for scale in candidates
-    ]
-    best: Array = np.take_along_axis(candidates, np.argmin(errors, axis=0)[None], axis=0)[0]
-    return best
-
-
-def _scales(steps: Array) -> Array:
-    """As float16 holds them; none may be nought."""
-    tiny = np.finfo(np.float16).smallest_subnormal
-    rounded = steps.astype(np.float16).astype(np.float32)
-    return np.where(np.abs(rounded) < tiny, np.float32(tiny), rounded)
-
-
-def _rounded(weight: Array, scale: Array, top: int) -> Array:
-    result: Array = np.clip(np.rint(weight / scale), -top - 1, top)
-    return result
 
 
 def integers(values: int | list[int]) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from tinymed.engines.greedy import Choice, answer_greedily, check_room, likeliest
-from tinymed.engines.openvino.build import EMBEDDING
+from tinymed.engines.answering import BuildEngine, Reading
+from tinymed.engines.embedding import EMBEDDING, look_up
 from tinymed.engines.openvino.compiling import compile_graph, plain_settings
-from tinymed.engines.openvino.embedding import look_up
 from tinymed.engines.openvino.mapped import released
-from tinymed.engines.protocol import Answer, EncodedImage, Pixels, Stages
-from tinymed.engines.rows import Integers, Rows, answer_in_rounds, padded, rows_of
-from tinymed.models.build import load_prompt, read_build
+from tinymed.engines.openvino.vision_file import VISION
+from tinymed.engines.protocol import EncodedImage, Pixels, Stages
+from tinymed.engines.rows import Integers, Rows, padded, rows_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -54,8 +52,8 @@ class _ReadImage:
     num_tokens: int
 
 
-class OpenVinoEngine:
-    """Answers from a build; fulfils the Engine protocol. Calls take turns across threads."""
+class OpenVinoEngine(BuildEngine):
+    """Answers from a build; fulfils the Engine protocol."""
 
     name = "openvino"
 
@@ -69,20 +67,12 @@ class OpenVinoEngine:
         Raises:
             ModelError: If the build is missing or damaged.
         """
-        build = read_build(folder)
-        self.scheme = build.scheme
-        self.model = build.model
-        self.preprocessing = build.preprocessing
-        self.prompt_template = build.template.in_words()
-        self.weights_digest = build.digest
-        self._prompt = load_prompt(build)
-        self._context_tokens = build.context_tokens
-        self._lock = threading.Lock()
-        vision = _settings(build.precision("vision_encoder"), threads)
-        precision = build.precision("language_model")
+        super().__init__(folder)
+        vision = _settings(self._build.precision("vision_encoder"), threads)
+        precision = self._build.precision("language_model")
         language = _settings(precision, threads) | LANGUAGE_SETTINGS.get(precision, {})
         with released(folder / "vision.bin"):
-            self._vision = compile_graph(folder / "vision.xml", vision)
+            self._vision = compile_graph(folder / VISION, vision)
         self._language = compile_graph(folder / "language.xml", language)
         self._states = self._language.query_state()
         compiled = self._language.get_compiled_model()
@@ -111,87 +101,27 @@ class OpenVinoEngine:
             stages=stages,
         )
 
-    def answer(
-        self,
-        image: EncodedImage,
-        question: str,
-        *,
-        max_new_tokens: int = 64,
-        on_text: Callable[[str], None] | None = None,
-        keep_logits: bool = False,
-    ) -> Answer:
-        """Answer one question; `on_text` receives each new piece of text as it is decoded.
-
-        Raises:
-            UserError: If the question or `max_new_tokens` does not fit the model.
-        """
-        with self._lock:
-            asked = self._asked(image, [question], max_new_tokens)
-            (answer,) = self._answer(
-                image.state, asked, max_new_tokens, on_text=on_text, keep_logits=keep_logits
-            )
-        return answer
-
-    def answer_all(
-        self, image: EncodedImage, questions: Sequence[str], *, max_new_tokens: int = 64
-    ) -> list[Answer]:
-        """Answer several questions about one image together; the answers are those of `answer`.
-
-        Raises:
-            UserError: If a question or `max_new_tokens` does not fit the model.
-        """
-        with self._lock:
-            asked = self._asked(image, questions, max_new_tokens)
-            return answer_in_rounds(
-                asked, lambda together: self._answer(image.state, together, max_new_tokens)
-            )
-
-    def _asked(
-        self, image: EncodedImage, questions: Sequence[str], max_new_tokens: int
-    ) -> list[list[int]]:
-        """The questions' token ids, once it is clear that all of them fit."""
-        asked = [self._prompt.question_ids(question) for question in questions]
-        for ids in asked:
-            num_tokens = image.state.num_tokens + len(ids)
-            check_room(num_tokens, max_new_tokens, context_tokens=self._context_tokens)
-        return asked
-
-    def _answer(
+    @contextmanager
+    def _reading(
         self,
         image: _ReadImage,
         asked: list[list[int]],
-        max_new_tokens: int,
-        *,
-        on_text: Callable[[str], None] | None = None,
-        keep_logits: bool = False,
-    ) -> list[Answer]:
-        """Answer questions side by side, each in a row of the cache that begins as the image's."""
+        max_new_tokens: int,  # noqa: ARG002 (a state grows as it is filled)
+    ) -> Iterator[Reading]:
+        """Each question gets a row of the cache that begins as the image's."""
         rows = rows_of([len(ids) for ids in asked], num_cached=image.num_tokens)
-        first_logits: list[Floats] = []
 
-        def first() -> list[Choice]:
+        def first() -> Floats:
             for state, saved in zip(self._states, image.cache, strict=True):
                 state.state = saved
-            logits = self._read(self._embed(padded(asked)), rows, continued=[0] * len(asked))
-            if keep_logits:
-                first_logits.extend(logits.copy())
-            return [likeliest(row) for row in logits]
+            return self._read(self._embed(padded(asked)), rows, continued=[0] * len(asked))
 
-        def following(kept: list[int], tokens: list[int]) -> list[Choice]:
+        def following(kept: list[int], tokens: list[int]) -> Floats:
             nonlocal rows
             rows = rows.following(kept)
-            embeds = self._embed(np.array(tokens)[:, None])
-            return [likeliest(row) for row in self._read(embeds, rows, continued=kept)]
+            return self._read(self._embed(np.array(tokens)[:, None]), rows, continued=kept)
 
-        answers = answer_greedily(
-            first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
-        )
-        if not keep_logits:
-            return answers
-        return [
-            replace(answer, first_token_logits=logits)
-            for answer, logits in zip(answers, first_logits, strict=True)
-        ]
+        yield Reading(first=first, following=following)
 
     def _stages(self, tokens: Floats) -> Stages:
         features = self._vision.get_tensor("vision_features").data

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinymed.engines.openvino.layers import Array, group_size, is_quantized, quantize_rows
+from tinymed.engines.rounding import Array, group_size, is_quantized, quantize_rows
+
+EMBEDDING = "embedding.npy"
+"""The table's file in a build."""
 
 
 def save_embedding(table: Array, path: Path, *, precision: str) -> None:

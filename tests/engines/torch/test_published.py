@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tiny_checkpoints import MAKERS, write_checkpoint
 
 from tinymed.engines.protocol import prepared
-from tinymed.engines.torch.native import TransformersEngine
+from tinymed.engines.torch.published import TransformersEngine
 from tinymed.errors import ConfigError, ModelError, UserError
 from tinymed.images.medical_image import MedicalImage
 
