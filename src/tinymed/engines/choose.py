@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinymed.engines.building import ensure_build
+from tinymed.engines.default_scheme import default_scheme
 from tinymed.errors import ModelError
 from tinymed.extras import require
 from tinymed.models.build import Build, read_build
@@ -12,7 +13,7 @@ from tinymed.models.catalog import Checkpoint, Source, find, load_source, split_
 from tinymed.models.fetch import require_parts
 from tinymed.models.llava_checkpoint import unreadable_because
 from tinymed.models.parity_mark import require_parity
-from tinymed.models.schemes import DEFAULT_SCHEME, Scheme, find_scheme
+from tinymed.models.schemes import Scheme, find_scheme
 
 PUBLISHED_SCHEME = "torch-bf16"
 """Of checkpoints that only transformers can read, where none is named."""
@@ -49,7 +50,7 @@ def open_engine(
             return _open_published(found, scheme, reason, threads=threads, forced=force_build)
     else:
         require_parts(found)
-    scheme = scheme or find_scheme(DEFAULT_SCHEME)
+    scheme = scheme or default_scheme(found)
     if not has_files(scheme):
         return open_as_it_is(found, scheme, threads=threads)
     build = read_build(ensure_build(found, scheme))

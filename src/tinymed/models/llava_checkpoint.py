@@ -74,6 +74,13 @@ def unreadable_because(folder: Path) -> str | None:
     return None
 
 
+def language_width(folder: Path) -> int:
+    """Numbers a token in a checkpoint's language model; 0 where its config does not say."""
+    text = _read_json(folder / CONFIG).get("text_config")
+    width = text.get("hidden_size") if isinstance(text, dict) else None
+    return width if isinstance(width, int) else 0
+
+
 def read_llava(folder: Path, *, name: str) -> ModelWeights:
     """Open a LLaVA checkpoint (CLIP or SigLIP; Llama, Mistral or Qwen2).
 

@@ -124,6 +124,8 @@ _ALL = (
 SCHEMES = {scheme.name: scheme for scheme in _ALL}
 
 DEFAULT_SCHEME = "openvino-int8"
+WIDE_SCHEME = "native-int8"
+"""The default of language models of 2,048 and more numbers a token, where its kernel is there."""
 
 
 def find_scheme(name: str) -> Scheme:

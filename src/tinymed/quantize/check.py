@@ -10,13 +10,13 @@ import numpy as np
 
 from tinymed.engines.building import ensure_build
 from tinymed.engines.choose import has_files, open_as_it_is, open_build
+from tinymed.engines.default_scheme import default_scheme
 from tinymed.engines.protocol import Engine
 from tinymed.errors import ModelError
 from tinymed.models.build import Build, check_build
 from tinymed.models.catalog import Checkpoint, Source, find, source_digest, split_address
 from tinymed.models.fetch import require_parts
 from tinymed.models.parity_mark import read_parity
-from tinymed.models.schemes import DEFAULT_SCHEME, find_scheme
 from tinymed.quantize.compare_build import GateSettings, compare_build, samples_of
 from tinymed.quantize.fixed_set import fixed_cases
 from tinymed.quantize.image_matters import BlankedAnswers, image_matters
@@ -76,7 +76,7 @@ def check_model(address: str, settings: GateSettings | None = None) -> Checked:
         return _check_build(address, found, _origin(found), settings)
     if not isinstance(found, Checkpoint):
         require_parts(found)
-    scheme = named or find_scheme(DEFAULT_SCHEME)
+    scheme = named or default_scheme(found)
     if has_files(scheme):
         return _check_build(address, check_build(ensure_build(found, scheme)), found, settings)
 

@@ -6,12 +6,12 @@ import sys
 
 from tinymed.engines.building import ensure_build
 from tinymed.engines.choose import has_files, open_engine
+from tinymed.engines.default_scheme import default_scheme
 from tinymed.engines.protocol import Engine
 from tinymed.models.build import Build, read_build
 from tinymed.models.catalog import Checkpoint, find, split_address
 from tinymed.models.fetch import require_parts
 from tinymed.models.parity_mark import read_parity
-from tinymed.models.schemes import DEFAULT_SCHEME, find_scheme
 from tinymed.quantize.compare_build import GateSettings, compare_build
 
 
@@ -38,8 +38,10 @@ def make_ready(address: str, *, force_build: str | None = None) -> None:
     """
     base, named = split_address(address)
     found = find(base)
-    scheme = named or find_scheme(DEFAULT_SCHEME)
-    if isinstance(found, Build | Checkpoint) or not has_files(scheme):
+    if isinstance(found, Build | Checkpoint):
+        return
+    scheme = named or default_scheme(found)
+    if not has_files(scheme):
         return
     require_parts(found)
     build = read_build(ensure_build(found, scheme))

@@ -19,7 +19,6 @@ import pytest
 pytest.importorskip("torch", reason="needs torch to write a checkpoint")
 pytest.importorskip("transformers", reason="needs transformers to write a checkpoint")
 
-from conftest import OpenNative
 from rounded_weights import WideOps, rounded
 from tiny_llava import SIZE_PX, write_llava
 
@@ -28,6 +27,7 @@ from tinymed.engines.native import choose_ops, language
 from tinymed.engines.native import engine as engine_module
 from tinymed.engines.native.build import build_native
 from tinymed.engines.native.engine import NativeEngine
+from tinymed.engines.native.kernel import KernelOps, kernel_kinds, kernel_problem
 from tinymed.engines.openvino import OpenVinoEngine, build_openvino
 from tinymed.engines.protocol import Answer, Engine
 from tinymed.errors import ConfigError, ModelError
@@ -40,6 +40,7 @@ from tinymed.runs import sha256_of
 
 QUESTIONS = ["Is it large?", "What is this?", "Which side is it on?", "Are the lungs clear?"]
 KINDS = [("clip", "llama"), ("siglip", "llama"), ("siglip", "qwen2")]
+OpenNative = Callable[[Path], NativeEngine]
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
@@ -101,6 +102,23 @@ def stages(engine: Engine, pixels: Pixels) -> list[Pixels]:
         assert answer.first_token_logits is not None
         found.append(answer.first_token_logits)
     return found
+
+
+@pytest.mark.skipif(kernel_problem() is not None, reason="no kernel here")
+@pytest.mark.parametrize("bits", [8, 4])
+def test_every_kind_of_processor_computes_the_same_to_the_last_bit(
+    make: MakeTiny, pixels: Pixels, monkeypatch: pytest.MonkeyPatch, bits: int
+) -> None:
+    """From pixels to logits: nothing on the way is left to a library that may sum otherwise."""
+    build = make("siglip", "llama").builds[bits]
+    results = []
+    for kind in kernel_kinds():
+        monkeypatch.setattr(engine_module, "load_ops", lambda n, kind=kind: KernelOps(n, kind=kind))
+        results.append(stages(NativeEngine(build, threads=2), pixels))
+    assert len(results) > 1
+    for result in results[1:]:
+        for found, expected in zip(result, results[0], strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def errors(found: list[Pixels], expected: list[Pixels]) -> list[float]:

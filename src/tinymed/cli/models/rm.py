@@ -11,7 +11,11 @@ from tinymed.errors import ConfigError
 @click.command()
 @click.argument("name", required=False)
 @click.option("--build", "scheme", metavar="SCHEME", help="Remove only this build of the model.")
-@click.option("--unused", is_flag=True, help="Remove builds that no model here can use any more.")
+@click.option(
+    "--unused",
+    is_flag=True,
+    help="Remove builds that no model here can use any more, and what killed ones left.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; needs --yes.")
 def rm(name: str | None, *, scheme: str | None, unused: bool, yes: bool, as_json: bool) -> None:

@@ -151,20 +151,14 @@ INLINE void multiply_whole_tile(const linear_job *j, int block, int tile, int wi
 }
 
 #if defined(LANES_AMX)
-/* Groups that are multiplied before the next tile's or block's: activations and weights of so
- * many fit the nearest cache together, and what they give waits in memory for the rest. */
-enum { GROUPS_AT_ONCE = 32 };
-
-/* The same sums in integers, sixteen rows by sixteen tokens at once; adds some groups' to what
- * there is `so_far`. */
-INLINE void multiply_tile_amx(const linear_job *j, int tile, const int8_t *weights,
-                              const float *scales, int first, int last, float *so_far) {
+/* The same sums in integers, sixteen rows by sixteen tokens at once. */
+INLINE void multiply_tile_amx(const linear_job *j, int block, int tile, const int8_t *weights,
+                              const float *scales) {
     const size_t begin = (size_t)tile * j->m->groups * TILE;
     _Alignas(64) int32_t whole[2][TILE * BLOCK];
     lanes sums[TILE];
-    for (int t = 0; t < TILE; t++)
-        sums[t] = first == 0 ? lanes_set(0.0f) : lanes_load(so_far + t * BLOCK);
-    for (int g = first; g < last; g++) {
+    for (int t = 0; t < TILE; t++) sums[t] = lanes_set(0.0f);
+    for (int g = 0; g < j->m->groups; g++) {
         const size_t at = begin + (size_t)g * TILE;
         int32_t *sum = whole[g & 1];
         if (g & 1) {
@@ -187,7 +181,8 @@ INLINE void multiply_tile_amx(const linear_job *j, int tile, const int8_t *weigh
             sums[t] = lanes_fma(lanes_of(_mm512_load_si512(sum + t * BLOCK)), both, sums[t]);
         }
     }
-    for (int t = 0; t < TILE; t++) lanes_store(so_far + t * BLOCK, sums[t]);
+    const int count = least(TILE, j->tokens - tile * TILE);
+    for (int t = 0; t < count; t++) put(j, block, tile * TILE + t, sums[t]);
 }
 
 static void configure_tiles(void) {
@@ -223,33 +218,19 @@ static size_t unpacked_size(const matrix *m) {
     return (size_t)m->groups * (512 + BLOCK * sizeof(float));
 }
 
-/* What a thread needs: some unpacked blocks, and the sums so far of each with each tile. */
-static size_t amx_room(const matrix *m, int tiles) {
-    return BLOCKS_AT_ONCE * (unpacked_size(m) + (size_t)tiles * TILE * BLOCK * sizeof(float));
-}
-
 static void multiply_chunk_amx(const linear_job *j, int first, int last, int thread) {
-    const int groups = j->m->groups, tiles = ceiling(j->tokens, TILE);
-    const size_t size = unpacked_size(j->m), scales_at = (size_t)groups * 512;
-    char *room = scratch_of(&j->c->private_[thread], amx_room(j->m, tiles));
-    float *sums = (float *)(room + BLOCKS_AT_ONCE * size);
+    const size_t size = unpacked_size(j->m), scales_at = (size_t)j->m->groups * 512;
+    char *room = scratch_of(&j->c->private_[thread], BLOCKS_AT_ONCE * size);
     configure_tiles();
     for (int some = first; some < last; some += BLOCKS_AT_ONCE) {
         const int count = least(BLOCKS_AT_ONCE, last - some);
         for (int n = 0; n < count; n++)
             unpack_block(j->m, some + n, (int8_t *)room + n * size,
                          (float *)(room + n * size + scales_at));
-        for (int g = 0; g < groups; g += GROUPS_AT_ONCE)
-            for (int tile = 0; tile < tiles; tile++)
-                for (int n = 0; n < count; n++)
-                    multiply_tile_amx(j, tile, (const int8_t *)room + n * size,
-                                      (const float *)(room + n * size + scales_at), g,
-                                      least(groups, g + GROUPS_AT_ONCE),
-                                      sums + ((size_t)n * tiles + tile) * TILE * BLOCK);
-        for (int token = 0; token < j->tokens; token++)
+        for (int tile = 0; tile < ceiling(j->tokens, TILE); tile++)
             for (int n = 0; n < count; n++)
-                put(j, some + n, token,
-                    lanes_load(sums + ((size_t)n * tiles * TILE + token) * BLOCK));
+                multiply_tile_amx(j, some + n, tile, (const int8_t *)room + n * size,
+                                  (const float *)(room + n * size + scales_at));
     }
     _tile_release();
 }
@@ -324,7 +305,7 @@ static int linear(context *c, const float *values, int tokens, const matrix *m, 
 #if defined(LANES_AMX)
     /* Asked for here, where a lack can be told. */
     for (int thread = 0; width == TILE && m->bits != 16 && thread < threads; thread++)
-        if (scratch_of(&c->private_[thread], amx_room(m, tiles)) == NULL) return -1;
+        if (scratch_of(&c->private_[thread], BLOCKS_AT_ONCE * unpacked_size(m)) == NULL) return -1;
 #endif
     pool_run(c->threads, m->bits == 16 ? turn_tile : round_tile, &job, tiles);
     pool_run(c->threads, multiply_chunk, &job, ROUNDS * threads);
