@@ -1,4 +1,4 @@
-/* Products with packed matrices: part of operations.h, which includes it once a kind of processor. */
+/* Products with packed matrices: part of operations.h, included once a kind of processor. */
 
 /* Tokens side by side where there are more than one, but not many. */
 enum { FEW = 4 };
