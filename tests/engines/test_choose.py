@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,10 @@ def test_an_unknown_scheme_of_a_name_is_refused() -> None:
 
 
 def test_a_build_that_was_never_compared_is_refused_but_by_name(build: Build) -> None:
-    with pytest.raises(ModelError, match=r"'tiny:openvino-int8' has not been compared .* Run: "):
+    remedy = re.escape(f"Run: tinymed models check {build.folder}")
+    with pytest.raises(
+        ModelError, match=rf"'tiny:openvino-int8' has not been compared .* {remedy}"
+    ):
         open_engine(str(build.folder))
     with pytest.raises(ModelError, match="has not been compared"):
         open_engine(str(build.folder), force_build="tiny")
@@ -90,7 +94,7 @@ def test_a_report_holds_for_the_bytes_it_was_made_from(build: Build) -> None:
 def test_only_a_plain_true_is_a_pass(build: Build, passed: object) -> None:
     write_parity(build, {"passed": passed})
     with pytest.raises(ModelError):
-        require_parity(build)
+        require_parity(build, address="tiny")
 
 
 def test_a_damaged_report_is_no_report(build: Build) -> None:
@@ -104,10 +108,10 @@ def test_a_shipped_report_holds_for_the_same_bytes(
     path = tmp_path / "shipped.json"
     path.write_text(json.dumps({"build_digest": build.digest, "passed": True}))
     monkeypatch.setattr(parity_mark, "_shipped", lambda _build: path)
-    require_parity(build)
+    require_parity(build, address="tiny")
     path.write_text(json.dumps({"build_digest": "another", "passed": True}))
     with pytest.raises(ModelError):
-        require_parity(build)
+        require_parity(build, address="tiny")
 
 
 def test_a_builds_folder_with_another_scheme_is_refused(build: Build) -> None:

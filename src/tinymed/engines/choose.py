@@ -42,7 +42,7 @@ def open_engine(
     found = find(base)
     if isinstance(found, Build):
         _refuse_other_scheme(found, scheme)
-        require_parity(found, forced=force_build)
+        require_parity(found, address=base, forced=force_build)
         return open_build(found, threads=threads)
     if isinstance(found, Checkpoint):
         reason = unreadable_because(found.folder)
@@ -54,7 +54,7 @@ def open_engine(
     if not has_files(scheme):
         return open_as_it_is(found, scheme, threads=threads)
     build = read_build(ensure_build(found, scheme))
-    require_parity(build, forced=force_build)
+    require_parity(build, address=f"{base}:{scheme.name}", forced=force_build)
     return open_build(build, threads=threads)
 
 

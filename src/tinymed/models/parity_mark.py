@@ -30,11 +30,12 @@ def read_parity(build: Build) -> dict[str, Any] | None:
     return None
 
 
-def require_parity(build: Build, *, forced: str | None = None) -> None:
+def require_parity(build: Build, *, address: str, forced: str | None = None) -> None:
     """Refuse a build that the gate failed, or never saw.
 
     Args:
         build: What is about to be used.
+        address: How a person reaches it: a model's folder has a name that says too little.
         forced: The name of a build that may be used all the same: "MODEL:SCHEME", exactly.
 
     Raises:
@@ -46,7 +47,7 @@ def require_parity(build: Build, *, forced: str | None = None) -> None:
         return
     if report is None:
         reason = "has not been compared with the model it was made from"
-        remedy = f"Run: tinymed models check {name}"
+        remedy = f"Run: tinymed models check {address}"
     else:
         reasons = "; ".join(map(str, report.get("reasons", []))) or "no reason given"
         reason = f"answers differently from the model it was made from ({reasons})"
