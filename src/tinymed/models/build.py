@@ -25,6 +25,8 @@ from tinymed.runs import sha256_of, sync_folder, write_json
 
 FORMAT = 4
 """Raised whenever a builder writes other files of the same model: older builds are made again."""
+CONTEXT_TOKENS = 2048
+"""Longest sequence a build can read: the length SmolLM2-135M was trained on."""
 MANIFEST = "build.json"
 TOKENIZER = "tokenizer.json"
 _LEFT = re.compile(r"\..+\.([0-9]+)\.(?:part|old)")

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import plain_model as plain
 import pytest
-from conftest import OpenNative
 from rounded_weights import WideOps, rounded
 from safetensors import safe_open
 from tiny_model import CONFIG
@@ -33,6 +32,7 @@ from tinymed.models.vit import VitConfig
 from tinymed.models.weights import ModelWeights
 
 INT8, INT4 = find_scheme("native-int8"), find_scheme("native-int4")
+OpenNative = Callable[[Path], NativeEngine]
 IN_FOUR = dict.fromkeys(PARTS, "int4")
 QUESTION = "Is there a fracture?"
 

@@ -15,14 +15,12 @@ from tinymed.engines.llamacpp.vision_file import why_not_stock, write_vision
 from tinymed.engines.openvino.layers import Precision
 from tinymed.engines.openvino.vision_file import write_vision_graph
 from tinymed.errors import ConfigError, ModelError
-from tinymed.models.build import TOKENIZER, Build, BuildPart, write_build
+from tinymed.models.build import CONTEXT_TOKENS, TOKENIZER, Build, BuildPart, write_build
 from tinymed.models.language_gguf import open_gguf
 from tinymed.models.schemes import PARTS, Scheme
 from tinymed.models.weights import ModelWeights
 from tinymed.runs import environment
 
-CONTEXT_TOKENS = 2048
-"""Longest sequence a build can read: the length SmolLM2-135M was trained on."""
 LANGUAGE = "language.gguf"
 ADAPTER = "adapter.gguf"
 """Beside it only where the language model is as it was published."""

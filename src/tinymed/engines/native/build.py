@@ -26,14 +26,12 @@ from tinymed.engines.native.vision import (
 )
 from tinymed.engines.precisions import chosen_precisions
 from tinymed.engines.rounding import BITS, Array
-from tinymed.models.build import TOKENIZER, Build, BuildPart, write_build
+from tinymed.models.build import CONTEXT_TOKENS, TOKENIZER, Build, BuildPart, write_build
 from tinymed.models.schemes import Scheme
 from tinymed.models.vit import VitConfig
 from tinymed.models.weights import ModelWeights
 from tinymed.runs import environment
 
-CONTEXT_TOKENS = 2048
-"""Longest sequence a build can read: the length SmolLM2-135M was trained on."""
 LANGUAGE = "language.safetensors"
 VISION_FILE = "vision.safetensors"
 """Only where the encoder is a vision transformer of the CLIP family; else a graph sees."""

@@ -12,13 +12,10 @@ from tinymed.engines.openvino.language import language_graph
 from tinymed.engines.openvino.layers import Precision, Store
 from tinymed.engines.openvino.vision_file import save_graph, write_vision_graph
 from tinymed.engines.precisions import chosen_precisions, is_narrow
-from tinymed.models.build import TOKENIZER, Build, BuildPart, write_build
+from tinymed.models.build import CONTEXT_TOKENS, TOKENIZER, Build, BuildPart, write_build
 from tinymed.models.schemes import Scheme
 from tinymed.models.weights import ModelWeights
 from tinymed.runs import environment
-
-CONTEXT_TOKENS = 2048
-"""Longest sequence a build can read: the length SmolLM2-135M was trained on."""
 
 KEPT_IN_NARROW = ("qkv_proj", "o_proj", "down_proj")
 """Their matrices that stay in 16 bits where the others have 8: half of the layers' weights."""

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "pool.h"
+#include "scratch.h"
 
 enum { BLOCK = 16, GROUP = 32, TILE = 16 };
 
@@ -33,16 +34,6 @@ typedef struct {
 typedef struct {
     int32_t num_heads, num_kv_heads, size, padded;
 } heads;
-
-/* Memory that operations write what they need into; grows, and is kept. */
-typedef struct {
-    void *whole; /* as it was given; `at` is its first place that 64 divides */
-    char *at;
-    size_t size;
-} scratch;
-
-/* At least so many bytes, aligned to 64; NULL if there are none. */
-void *scratch_of(scratch *, size_t);
 
 typedef struct {
     pool *threads;
