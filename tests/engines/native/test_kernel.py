@@ -134,4 +134,5 @@ def test_the_library_knows_nothing_of_python_and_asks_for_no_other_library() -> 
         pytest.skip("reads a Linux library's list")
     found = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
     names = {line.split()[0].rpartition("/")[2].split(".")[0] for line in found.splitlines()}
-    assert names <= {"linux-vdso", "libc", "libm", "libpthread", "ld-linux-x86-64"}
+    names = {name for name in names if not name.startswith("ld-linux")}
+    assert names <= {"linux-vdso", "libc", "libm", "libpthread"}
