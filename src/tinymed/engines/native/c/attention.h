@@ -11,12 +11,6 @@ typedef struct {
     const float *cosines, *sines;
 } store_job;
 
-INLINE half half_of(float x) {
-    half all[16];
-    lanes_store_half(all, lanes_set(x));
-    return all[0];
-}
-
 static void turn(float *head, const float *cosines, const float *sines, int size) {
     const int middle = size / 2;
     for (int i = 0; i < middle; i += 16) {
@@ -234,7 +228,7 @@ INLINE float softmax_sum(float *scores, int from, int to, float largest) {
         lanes shares = lanes_exp(lanes_sub(lanes_load(scores + i), lanes_set(largest)));
         if (to - i < 16) {
             float all[16];
-            lanes_split(shares, all);
+            lanes_store(all, shares);
             for (int k = to - i; k < 16; k++) all[k] = 0.0f;
             shares = lanes_load(all);
         }

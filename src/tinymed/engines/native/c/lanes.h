@@ -47,7 +47,6 @@ INLINE lanes lanes_power_of_two(integers a) {
     return _mm512_castsi512_ps(
         _mm512_slli_epi32(_mm512_add_epi32(a, _mm512_set1_epi32(127)), 23));
 }
-INLINE void lanes_split(lanes a, float *p) { _mm512_storeu_ps(p, a); }
 INLINE float lanes_largest(lanes a) { return _mm512_reduce_max_ps(a); }
 
 INLINE integers integers_set(int32_t x) { return _mm512_set1_epi32(x); }
@@ -130,7 +129,6 @@ INLINE __m256 power_of_two_8(__m256i x) {
 INLINE lanes lanes_power_of_two(integers x) {
     return (lanes){power_of_two_8(x.a), power_of_two_8(x.b)};
 }
-INLINE void lanes_split(lanes x, float *p) { lanes_store(p, x); }
 INLINE float lanes_largest(lanes x) {
     const __m256 eight = _mm256_max_ps(x.a, x.b);
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -297,7 +295,6 @@ INLINE lanes lanes_power_of_two(integers x) {
     }
     return r;
 }
-INLINE void lanes_split(lanes x, float *p) { memcpy(p, &x, sizeof x); }
 INLINE float lanes_largest(lanes x) {
     float largest = x.v[0];
     ALL(i) largest = x.v[i] > largest ? x.v[i] : largest;
@@ -336,7 +333,7 @@ INLINE integers dot_bytes(integers sum, const bytes w[8], const int8_t *values) 
 /* One order for all: lane i + lane i + 8, then + 4, + 2, + 1. */
 INLINE float lanes_sum(lanes x) {
     float v[16];
-    lanes_split(x, v);
+    lanes_store(v, x);
     for (int step = 8; step > 0; step /= 2)
         for (int i = 0; i < step; i++) v[i] += v[i + step];
     return v[0];

@@ -28,7 +28,7 @@ INLINE void store_some(float *p, lanes x, int count) {
         return;
     }
     float all[16];
-    lanes_split(x, all);
+    lanes_store(all, x);
     memcpy(p, all, (size_t)count * sizeof *p);
 }
 

@@ -48,7 +48,7 @@ static void layer_norm_rows(void *job, int chunk, int thread) {
             lanes x = lanes_sub(load_some(from + i, j->width - i), mean);
             if (j->width - i < 16) { /* what is not there is no distance from the mean */
                 float all[16];
-                lanes_split(x, all);
+                lanes_store(all, x);
                 for (int k = j->width - i; k < 16; k++) all[k] = 0.0f;
                 x = lanes_load(all);
             }
