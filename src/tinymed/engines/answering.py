@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tinymed.engines.greedy import Choice, answer_greedily, check_room, likeliest
-from tinymed.engines.protocol import Answer, EncodedImage
+from tinymed.engines.protocol import Answer, EncodedImage, Pixels, Stages
 from tinymed.engines.rows import answer_in_rounds
 from tinymed.models.build import load_prompt, read_build
 
@@ -35,11 +36,20 @@ class Reading:
     these are, by their places, and the tokens."""
 
 
+class Vision(Protocol):
+    """What turns pixels into what the language model reads."""
+
+    def look(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        """Features, (patches, width), and image tokens, (tokens, hidden), of one image."""
+        ...
+
+
 class BuildEngine(ABC):
     """Answers from a build; calls take turns across threads."""
 
     name: str
     num_threads: int
+    _vision: Vision
 
     def __init__(self, folder: Path) -> None:
         """Read what a build says of itself.
@@ -59,6 +69,10 @@ class BuildEngine(ABC):
         self._lock = threading.Lock()
 
     @abstractmethod
+    def _read_image(self, tokens: Floats) -> Any:
+        """Read the prompt up to the question: an image's state, which knows `num_tokens`."""
+
+    @abstractmethod
     def _reading(
         self, image: Any, asked: list[list[int]], max_new_tokens: int
     ) -> AbstractContextManager[Reading]:
@@ -69,6 +83,23 @@ class BuildEngine(ABC):
             asked: The questions' token ids.
             max_new_tokens: How long answers may become.
         """
+
+    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
+        """Read an image: vision encoder, connector, and the prompt up to the question."""
+        with self._lock:
+            start = time.perf_counter()
+            features, tokens = self._vision.look(pixels)
+            encoded = time.perf_counter()
+            image = self._read_image(tokens)
+            prefilled = time.perf_counter()
+        stages = Stages(vision_features=features, image_tokens=tokens) if keep_stages else None
+        return EncodedImage(
+            state=image,
+            num_image_tokens=len(tokens),
+            encode_ms=1000 * (encoded - start),
+            prefill_ms=1000 * (prefilled - encoded),
+            stages=stages,
+        )
 
     def answer(
         self,

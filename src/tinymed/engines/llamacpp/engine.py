@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from tinymed.engines.answering import BuildEngine, Reading
 from tinymed.engines.llamacpp.build import ADAPTER, LANGUAGE
 from tinymed.engines.llamacpp.library import F16, F32
 from tinymed.engines.llamacpp.sequences import MAX_SEQUENCES, Sequences, Text
+from tinymed.engines.openvino.compiling import plain_settings
 from tinymed.engines.openvino.vision_file import VisionGraph
-from tinymed.engines.protocol import Answer, EncodedImage, Pixels, Stages
+from tinymed.engines.protocol import Answer
 
 Floats = npt.NDArray[np.float32]
 
@@ -50,8 +50,9 @@ class LlamaCppEngine(BuildEngine):
             MissingExtraError: If the extra "gguf" is not installed.
         """
         super().__init__(folder)
-        self._vision = VisionGraph(folder, threads=threads)
-        self.num_threads = self._vision.num_threads
+        vision = VisionGraph(folder, plain_settings(threads))
+        self._vision = vision
+        self.num_threads = vision.num_threads
         # 16 bits in the cache cost nothing where activations have no more: 6e-4 of the logits'
         # range either way with 16-bit weights, but 2e-4 against 7e-7 with 32-bit ones.
         is_exact = self._build.precision("language_model") == "f32"
@@ -68,23 +69,6 @@ class LlamaCppEngine(BuildEngine):
         """Free the model; the engine cannot be used afterwards."""
         with self._lock:
             self._sequences.close()
-
-    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
-        """Read an image: vision encoder, connector, and the prompt up to the question."""
-        with self._lock:
-            start = time.perf_counter()
-            features, tokens = self._vision.look(pixels)
-            encoded = time.perf_counter()
-            image = self._read_image(tokens)
-            prefilled = time.perf_counter()
-        stages = Stages(vision_features=features, image_tokens=tokens) if keep_stages else None
-        return EncodedImage(
-            state=image,
-            num_image_tokens=len(tokens),
-            encode_ms=1000 * (encoded - start),
-            prefill_ms=1000 * (prefilled - encoded),
-            stages=stages,
-        )
 
     def _read_image(self, tokens: Floats) -> _ReadImage:
         """Read the prompt up to the question, in place of the image that was read before."""

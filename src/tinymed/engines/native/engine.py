@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from tinymed.engines.answering import BuildEngine, Reading
+from tinymed.engines.answering import BuildEngine, Reading, Vision
 from tinymed.engines.embedding import EMBEDDING, look_up
 from tinymed.engines.native.arena import load_arena
 from tinymed.engines.native.build import LANGUAGE, VISION_FILE
@@ -26,20 +24,11 @@ from tinymed.engines.native.vision import (
     connector_layout,
     encoder_layout,
 )
-from tinymed.engines.protocol import EncodedImage, Pixels, Stages
 from tinymed.errors import ModelError
 from tinymed.hardware import physical_cores
 from tinymed.models.language_gguf import LanguageConfig
 
 _NOBODY = np.empty(0, np.int32)
-
-
-class Vision(Protocol):
-    """What turns pixels into what the language model reads."""
-
-    def look(self, pixels: Pixels) -> tuple[Floats, Floats]:
-        """Features, (patches, width), and image tokens, (tokens, hidden), of one image."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,23 +60,6 @@ class NativeEngine(BuildEngine):
         self._language = _load_language(folder / LANGUAGE, ops, self._context_tokens)
         self._vision = _load_vision(folder, ops)
         self._embedding = np.load(folder / EMBEDDING, mmap_mode="r")
-
-    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
-        """Read an image: vision encoder, connector, and the prompt up to the question."""
-        with self._lock:
-            start = time.perf_counter()
-            features, tokens = self._vision.look(pixels)
-            encoded = time.perf_counter()
-            image = self._read_image(tokens)
-            prefilled = time.perf_counter()
-        stages = Stages(vision_features=features, image_tokens=tokens) if keep_stages else None
-        return EncodedImage(
-            state=image,
-            num_image_tokens=len(tokens),
-            encode_ms=1000 * (encoded - start),
-            prefill_ms=1000 * (prefilled - encoded),
-            stages=stages,
-        )
 
     def _read_image(self, tokens: Floats) -> _ReadImage:
         embeds = np.concatenate([look_up(self._embedding, self._prompt.prefix_ids), tokens])
@@ -147,9 +119,10 @@ def _load_language(path: Path, ops: Ops, context_tokens: int) -> LanguageModel:
 def _load_vision(folder: Path, ops: Ops) -> Vision:
     path = folder / VISION_FILE
     if not path.is_file():
+        from tinymed.engines.openvino.compiling import plain_settings
         from tinymed.engines.openvino.vision_file import VisionGraph
 
-        return VisionGraph(folder, threads=ops.num_threads)
+        return VisionGraph(folder, plain_settings(ops.num_threads))
     loaded = load_arena(path)
     try:
         config = VisionConfig.from_row(read_config(loaded.metadata, path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from tinymed.engines.answering import BuildEngine, Reading
 from tinymed.engines.embedding import EMBEDDING, look_up
 from tinymed.engines.openvino.compiling import compile_graph, plain_settings
 from tinymed.engines.openvino.mapped import released
-from tinymed.engines.openvino.vision_file import VISION
-from tinymed.engines.protocol import EncodedImage, Pixels, Stages
+from tinymed.engines.openvino.vision_file import VisionGraph
 from tinymed.engines.rows import Integers, Rows, padded, rows_of
 
 Floats = npt.NDArray[np.float32]
@@ -72,7 +70,7 @@ class OpenVinoEngine(BuildEngine):
         precision = self._build.precision("language_model")
         language = _settings(precision, threads) | LANGUAGE_SETTINGS.get(precision, {})
         with released(folder / "vision.bin"):
-            self._vision = compile_graph(folder / VISION, vision)
+            self._vision = VisionGraph(folder, vision)
         self._language = compile_graph(folder / "language.xml", language)
         self._states = self._language.query_state()
         compiled = self._language.get_compiled_model()
@@ -81,25 +79,12 @@ class OpenVinoEngine(BuildEngine):
         # The plugin repacks the language model when it first runs.
         self._to_repack: Path | None = folder / "language.bin"
 
-    def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
-        """Read an image: vision encoder, connector, and the prompt up to the question."""
-        with self._lock:
-            start = time.perf_counter()
-            tokens = _infer(self._vision, {"pixels": pixels[None]})
-            encoded = time.perf_counter()
-            stages = self._stages(tokens) if keep_stages else None
-            embeds = np.concatenate([self._embed(self._prompt.prefix_ids), tokens], axis=1)
-            self._language.reset_state()
-            self._read_prefix(embeds)
-            cache = tuple(ov.Tensor(state.state.data.copy()) for state in self._states)
-            prefilled = time.perf_counter()
-        return EncodedImage(
-            state=_ReadImage(cache=cache, num_tokens=embeds.shape[1]),
-            num_image_tokens=tokens.shape[1],
-            encode_ms=1000 * (encoded - start),
-            prefill_ms=1000 * (prefilled - encoded),
-            stages=stages,
-        )
+    def _read_image(self, tokens: Floats) -> _ReadImage:
+        embeds = np.concatenate([self._embed(self._prompt.prefix_ids), tokens[None]], axis=1)
+        self._language.reset_state()
+        self._read_prefix(embeds)
+        cache = tuple(ov.Tensor(state.state.data.copy()) for state in self._states)
+        return _ReadImage(cache=cache, num_tokens=embeds.shape[1])
 
     @contextmanager
     def _reading(
@@ -122,10 +107,6 @@ class OpenVinoEngine(BuildEngine):
             return self._read(self._embed(np.array(tokens)[:, None]), rows, continued=kept)
 
         yield Reading(first=first, following=following)
-
-    def _stages(self, tokens: Floats) -> Stages:
-        features = self._vision.get_tensor("vision_features").data
-        return Stages(vision_features=features[0].copy(), image_tokens=tokens[0].copy())
 
     def _embed(self, ids: Sequence[int] | Integers) -> Floats:
         """Embeddings of one row of ids, or of several of one length: (rows, tokens, hidden)."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import openvino as ov
 
-from tinymed.engines.openvino.compiling import compile_graph, plain_settings
+from tinymed.engines.openvino.compiling import compile_graph
 from tinymed.engines.openvino.layers import Array, Precision, Store
 from tinymed.engines.openvino.vision import vision_graph
 from tinymed.engines.protocol import Pixels
@@ -54,13 +55,13 @@ def save_graph(model: ov.Model, path: Path) -> None:
 class VisionGraph:
     """Turns pixels into what the language model reads, whatever the encoder."""
 
-    def __init__(self, folder: Path, *, threads: int | None) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         """Load what `write_vision_graph` put into a build's folder.
 
         Raises:
             ModelError: If OpenVINO cannot load it.
         """
-        self._request = compile_graph(folder / VISION, plain_settings(threads))
+        self._request = compile_graph(folder / VISION, settings)
         compiled = self._request.get_compiled_model()
         self.num_threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
 
