@@ -27,7 +27,7 @@ from tqdm import tqdm
 from tinymed.engines.choose import open_engine
 from tinymed.engines.protocol import Answer, EncodedImage, Engine
 from tinymed.engines.rows import answer_in_rounds
-from tinymed.hardware import peak_memory_mib
+from tinymed.hardware.memory import peak_memory_mib
 from tinymed.images.intake import read_image
 from tinymed.images.prepare import prepare
 from tinymed.jsonl import read_samples

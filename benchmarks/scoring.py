@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import bootstrap
 
-from tinymed.hardware import peak_memory_mib
+from tinymed.hardware.memory import peak_memory_mib
 
 # ruff: noqa: SIM905  # a text is easier to read than a list of seventy strings
 SHARE_CLOSED = 0.45

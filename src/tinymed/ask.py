@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tinymed.engines.protocol import Answer, EncodedImage, Engine, prepared
 from tinymed.errors import UserError
-from tinymed.hardware import peak_memory_mib
+from tinymed.hardware.memory import peak_memory_mib
 from tinymed.images.intake import read_image
 from tinymed.models.catalog import DEFAULT_MODEL, find, split_address
 from tinymed.models.fetch import require_parts

@@ -12,7 +12,7 @@ from made_up_run import made_up_samples
 from PIL import Image
 
 from tinymed.errors import DataError
-from tinymed.evaluate.report.document import WrongAnswer
+from tinymed.pages.document import WrongAnswer
 from tinymed.evaluate.report.errors_shown import (
     MAX_THUMBNAIL_BYTES,
     THUMBNAIL_PX,

@@ -12,7 +12,7 @@ import pytest
 from made_up_run import LONG, MEAN, RIGHT_TO_LEFT
 
 from tinymed.evaluate.report.content import ReportSettings, read_document
-from tinymed.evaluate.report.html import report_html
+from tinymed.pages.html import report_html
 from tinymed.records import NOTICE
 
 _VOID = {"meta", "img", "br", "link", "input"}

@@ -9,9 +9,9 @@ import pytest
 from made_up_run import LONG
 
 from tinymed.evaluate.report.content import ReportSettings, read_document
-from tinymed.evaluate.report.document import Code, Document, Section
-from tinymed.evaluate.report.html import report_html
-from tinymed.evaluate.report.markdown import escaped, report_markdown
+from tinymed.pages.document import Code, Document, Section
+from tinymed.pages.html import report_html
+from tinymed.pages.markdown import escaped, report_markdown
 from tinymed.records import NOTICE
 
 

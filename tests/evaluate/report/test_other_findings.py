@@ -11,7 +11,7 @@ import pytest
 from made_up_run import MEAN
 
 from tinymed.evaluate.report.audit_shown import audit_sections
-from tinymed.evaluate.report.document import Figure, Section, Table, Text
+from tinymed.pages.document import Figure, Section, Table, Text
 from tinymed.evaluate.report.facts import fact_tables, list_table
 from tinymed.evaluate.report.judge_shown import judge_section
 from tinymed.evaluate.report.leakage_shown import leakage_section

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from made_up_run import made_up, made_up_report
 
-from tinymed.evaluate.report.document import Table
+from tinymed.pages.document import Table
 from tinymed.evaluate.report.provenance import command, provenance_section
 
 RUN = {

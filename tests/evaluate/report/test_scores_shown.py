@@ -5,7 +5,7 @@ from __future__ import annotations
 from made_up_run import MEAN, made_up, made_up_report
 
 from tinymed.evaluate.metrics.table import METRICS, overlap_metrics
-from tinymed.evaluate.report.document import Row, Table
+from tinymed.pages.document import Row, Table
 from tinymed.evaluate.report.metric_notes import METRIC_NOTES, standing
 from tinymed.evaluate.report.report import HEADINGS
 from tinymed.evaluate.report.scores_shown import (

@@ -25,7 +25,7 @@ from tinymed.engines.native.vision import (
     encoder_layout,
 )
 from tinymed.errors import ModelError
-from tinymed.hardware import physical_cores
+from tinymed.hardware.processor import physical_cores
 from tinymed.models.language_gguf import LanguageConfig
 
 _NOBODY = np.empty(0, np.int32)

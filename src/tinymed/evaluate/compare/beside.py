@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinymed.evaluate.compare.answers import Answers, AnswerSet
-from tinymed.evaluate.compare.published_rows import (
+from tinymed.published.rows import (
     UNKNOWN,
     KnownSplit,
     PublishedRow,

@@ -10,7 +10,7 @@ from typing import Any
 from tinymed.evaluate.compare.answers import Answers, read_answers
 from tinymed.evaluate.compare.beside import Beside, beside_published
 from tinymed.evaluate.compare.paired import Comparison, compare_with_first
-from tinymed.evaluate.compare.published_rows import Scorer, scorers
+from tinymed.published.rows import Scorer, scorers
 from tinymed.records import NOTICE
 
 _SETTINGS = (

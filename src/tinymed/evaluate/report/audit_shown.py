@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tinymed.evaluate.report.charts import Axes, Point, square_plot
-from tinymed.evaluate.report.document import Figure, Section, Table, Text
+from tinymed.pages.charts import Axes, Point, square_plot
+from tinymed.pages.document import Figure, Section, Table, Text
 from tinymed.evaluate.report.facts import fact_tables, is_single, list_table, words
 from tinymed.evaluate.report.figures import percent
 

@@ -11,7 +11,7 @@ from typing import Any
 from tinymed.errors import DataError
 from tinymed.evaluate.report.against_controls import summary
 from tinymed.evaluate.report.audit_shown import audit_sections
-from tinymed.evaluate.report.document import Document, Section, Text
+from tinymed.pages.document import Document, Section, Text
 from tinymed.evaluate.report.errors_shown import MAX_OF_ONE_IMAGE, MAX_SHOWN, wrong_answers
 from tinymed.evaluate.report.judge_shown import judge_section
 from tinymed.evaluate.report.leakage_shown import leakage_section

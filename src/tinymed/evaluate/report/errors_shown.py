@@ -14,7 +14,7 @@ from tinymed.errors import ImageError
 from tinymed.evaluate.metrics.honest import open_recall
 from tinymed.evaluate.metrics.table import accuracy
 from tinymed.evaluate.pairing import Pair, pair
-from tinymed.evaluate.report.document import WrongAnswer, WrongAnswers
+from tinymed.pages.document import WrongAnswer, WrongAnswers
 from tinymed.evaluate.report.figures import percent
 from tinymed.images.intake import read_image
 from tinymed.records import Prediction, Sample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinymed.evaluate.report.document import Cell, Mark
+from tinymed.pages.document import Cell, Mark
 from tinymed.evaluate.report.report import HEADINGS, Report
 from tinymed.records import Score
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tinymed.evaluate.report.document import Block, Cell, Column, Row, RowGroup, Section, Table
+from tinymed.pages.document import Block, Cell, Column, Row, RowGroup, Section, Table
 from tinymed.evaluate.report.facts import fact_tables, list_table
 
 _REMARK = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tinymed.evaluate.report.document import (
+from tinymed.pages.document import (
     Block,
     Cell,
     Column,

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tinymed.evaluate.report.document import Cell, Code, Definitions, Section, Text
+from tinymed.pages.document import Cell, Code, Definitions, Section, Text
 from tinymed.evaluate.report.facts import pairs_table, shown, words
 from tinymed.evaluate.report.figures import FEW_SAMPLES
 from tinymed.evaluate.report.report import Report

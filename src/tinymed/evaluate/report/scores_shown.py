@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tinymed.evaluate.report.against_controls import best_control, is_beaten
-from tinymed.evaluate.report.document import (
+from tinymed.pages.document import (
     Block,
     Cell,
     Column,

@@ -7,8 +7,8 @@ from functools import cache
 import jinja2
 from markupsafe import Markup
 
-from tinymed.evaluate.report.charts import strip, strip_axis
-from tinymed.evaluate.report.document import Document
+from tinymed.pages.charts import strip, strip_axis
+from tinymed.pages.document import Document
 
 _TEMPLATE = "page.html.jinja"
 # What HTML forbids in text, whatever a data set holds.
@@ -25,7 +25,7 @@ def report_html(document: Document) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tinymed.evaluate.report", ""),
+        loader=jinja2.PackageLoader("tinymed.pages", ""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

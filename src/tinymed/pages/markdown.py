@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from tinymed.evaluate.report.document import (
+from tinymed.pages.document import (
     Block,
     Cell,
     Code,

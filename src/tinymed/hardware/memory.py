@@ -1,30 +1,12 @@
-"""What this machine has, and what this process takes of it."""
+"""The memory that this process takes."""
 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from pathlib import Path
 
 _PROCESS_STATUS = Path("/proc/self/status")
-_PROCESSORS = Path("/sys/devices/system/cpu")
-
-
-def physical_cores() -> int:
-    """Cores that this process may run on; the two threads of a core count as one.
-
-    Where the system does not tell cores from threads, every thread counts.
-    """
-    try:
-        allowed = os.sched_getaffinity(0)
-        cores = {
-            (_PROCESSORS / f"cpu{number}/topology/thread_siblings_list").read_text("ascii")
-            for number in allowed
-        }
-    except (OSError, AttributeError):  # not Linux, or a sandbox
-        return os.cpu_count() or 1
-    return len(cores)
 
 
 def peak_memory_mib() -> float | None:

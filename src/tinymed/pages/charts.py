@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from tinymed.evaluate.report.document import Mark
+from tinymed.pages.document import Mark
 
 _TICKS = (0, 25, 50, 75, 100)
 _STRIP_HEIGHT_PX = 24

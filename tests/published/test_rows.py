@@ -10,7 +10,7 @@ import pytest
 
 from tinymed.cli.evaluate.compare import compare
 from tinymed.errors import ConfigError
-from tinymed.evaluate.compare.published_rows import (
+from tinymed.published.rows import (
     UNKNOWN,
     JudgeRow,
     PublishedRow,

@@ -87,7 +87,7 @@ class JudgeRow:
 
 @cache
 def _read() -> dict[str, Any]:
-    text = files(__package__).joinpath("published_rows.toml").read_text(encoding="utf-8")
+    text = files(__package__).joinpath("rows.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 

@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tinymed.evaluate.report.charts import Axes, Point, square_plot, strip, strip_axis
-from tinymed.evaluate.report.document import Mark
+from tinymed.pages.charts import Axes, Point, square_plot, strip, strip_axis
+from tinymed.pages.document import Mark
 
 AXES = Axes(title="A <plot>", x="x & more", y='"y"')
 

@@ -1,0 +1,1 @@
+"""What this machine has, what it can, and what uses it."""

@@ -1,0 +1,1 @@
+"""Reports as pages: sections of tables, plots and text, as HTML or Markdown."""

@@ -1,0 +1,1 @@
+"""Quality against cost: which models no other beats in both."""

@@ -1,0 +1,1 @@
+"""What a model will take on a device, from its configuration alone."""
