@@ -20,6 +20,8 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,6 @@ from transformers import (
     DynamicCache,
     LlamaConfig,
     LlavaConfig,
-    SiglipVisionConfig,
 )
 
 from tinymed.engines.torch.devices import find_device, half_precision, synchronize
@@ -45,6 +46,7 @@ from tinymed.engines.torch.quantized import (
 )
 from tinymed.models.checkpoint import empty_model, place
 from tinymed.models.schemes import find_scheme
+from tinymed.models.shape.known import find_config, find_shape
 from tinymed.runs import environment
 
 ROWS: dict[str, tuple[str, dict[str, str]]] = {
@@ -84,66 +86,33 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _tinyllava() -> LlavaConfig:
-    vision = SiglipVisionConfig(
-        hidden_size=1152,
-        intermediate_size=4304,
-        num_hidden_layers=27,
-        num_attention_heads=16,
-        image_size=384,
-        patch_size=14,
-        vision_use_head=False,
-    )
-    text = LlamaConfig(
-        vocab_size=32000,
-        hidden_size=2048,
-        intermediate_size=5632,
-        num_hidden_layers=22,
-        num_attention_heads=32,
-        num_key_value_heads=4,
-    )
-    return _llava(vision, text, "full")
-
-
-def _llava_med() -> LlavaConfig:
-    vision = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        # Of 24 layers LLaVA runs all but the last.
-        num_hidden_layers=23,
-        num_attention_heads=16,
-        image_size=336,
-        patch_size=14,
-    )
-    text = LlamaConfig(
-        vocab_size=32000,
-        hidden_size=4096,
-        intermediate_size=14336,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-    )
-    return _llava(vision, text, "default")
+def _known(name: str) -> LlavaConfig:
+    """A known model with the encoder's layers that are run, whose last state is read."""
+    config = find_config(name)
+    layers = {"num_hidden_layers": find_shape(name).vision.layers}
+    vision = config["vision_config"] | layers
+    given = {key: value for key, value in config.items() if key not in ("source", "model_type")}
+    return LlavaConfig(**given | {"vision_config": vision, "vision_feature_layer": -1})
 
 
 def _tiny() -> LlavaConfig:
     shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
     vision = CLIPVisionConfig(num_attention_heads=2, image_size=28, patch_size=7, **shape)
     text = LlamaConfig(vocab_size=300, num_attention_heads=4, num_key_value_heads=2, **shape)
-    return _llava(vision, text, "default")
-
-
-def _llava(vision: Any, text: Any, strategy: str) -> LlavaConfig:
     return LlavaConfig(
         vision_config=vision,
         text_config=text,
         image_token_index=3,
         vision_feature_layer=-1,
-        vision_feature_select_strategy=strategy,
+        vision_feature_select_strategy="default",
     )
 
 
-_SHAPES = {"tinyllava-1.5b": _tinyllava, "llava-med-7b": _llava_med, "tiny": _tiny}
+_SHAPES: dict[str, Callable[[], LlavaConfig]] = {
+    "tinyllava-1.5b": partial(_known, "tinyllava-1.5b"),
+    "llava-med-7b": partial(_known, "llava-med-7b"),
+    "tiny": _tiny,
+}
 
 
 def _measure(

@@ -40,7 +40,7 @@ from typing import Any, NoReturn
 
 import machine
 import peers
-from shapes import FIRST_QUESTION, SECOND_QUESTION, SHAPES, Shape, make_checkpoint, num_read_weights
+from shapes import FIRST_QUESTION, SECOND_QUESTION, SHAPES, Shape, make_checkpoint
 
 from tinymed.models import schemes
 
@@ -213,10 +213,10 @@ def _ours(name: str, place: Path, options: argparse.Namespace) -> Figures:
     command += ["--threads", options.threads, "--num-decoded", NUM_DECODED]
     command += ["--first", FIRST_QUESTION, "--second", SECOND_QUESTION]
     figures: Figures = json.loads(peers.output(command).splitlines()[-1])
-    return figures | _sizes(name, place)
+    return figures | _sizes(name, place, SHAPES[options.shape])
 
 
-def _sizes(name: str, place: Path) -> Figures:
+def _sizes(name: str, place: Path, shape: Shape) -> Figures:
     """Bytes on disk, without what only other programs read, and bytes read for every token."""
     from tinymed.models.build import is_build, read_build
 
@@ -225,7 +225,7 @@ def _sizes(name: str, place: Path) -> Figures:
         language_bytes = _read_bytes(place)
     else:
         needed = [path.stat().st_size for path in place.iterdir()]
-        language_bytes = num_read_weights() * schemes.SCHEMES[name].bits / 8
+        language_bytes = shape.num_read_weights * schemes.SCHEMES[name].bits / 8
     return {"disk_mib": sum(needed) / 2**20, "language_bytes": language_bytes}
 
 
