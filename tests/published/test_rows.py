@@ -10,6 +10,7 @@ import pytest
 
 from tinymed.cli.evaluate.compare import compare
 from tinymed.errors import ConfigError
+from tinymed.evaluate.metrics.table import METRICS
 from tinymed.published.rows import (
     UNKNOWN,
     JudgeRow,
@@ -21,7 +22,6 @@ from tinymed.published.rows import (
     published_rows,
     scorers,
 )
-from tinymed.evaluate.metrics.table import METRICS
 
 DATA = Path(os.environ.get("TINYMED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 CASES = DATA.parent / "scorer-cases"

@@ -63,6 +63,16 @@ COMMANDS = {
         attribute="evaluate",
         help="Measure how well a model answers, next to what it must beat.",
     ),
+    "profile": LazyCommand(
+        module="tinymed.cli.profile",
+        attribute="profile",
+        help="Know what a model takes: before a download, on this machine, and for its quality.",
+    ),
+    "doctor": LazyCommand(
+        module="tinymed.cli.doctor",
+        attribute="doctor",
+        help="Tell what this machine is, what runs on it and how fast, and what is missing.",
+    ),
 }
 
 

@@ -115,7 +115,17 @@ class Figure:
     description: str
     """For who cannot see it: what it shows, in one or two sentences."""
     svg: str
-    """An <svg> element of our own making, with nothing from the data but numbers."""
+    """An <svg> element of our own making; words from the data are escaped in it."""
+    name: str = ""
+    """What a file of it is called; "" where it is not one for a paper."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plots:
+    """Drawings on two scales or of bars, beside each other where there is room."""
+
+    kind: ClassVar[str] = "plots"
+    figures: tuple[Figure, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +156,7 @@ class WrongAnswers:
     answers: tuple[WrongAnswer, ...]
 
 
-Block = Table | Text | Code | Definitions | Figure | WrongAnswers
+Block = Table | Text | Code | Definitions | Figure | Plots | WrongAnswers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +173,22 @@ class Document:
     """A whole report."""
 
     title: str
+    kind: str = "Evaluation report"
+    """Stands above the title."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """What was measured on what, in a line: name and value."""
     notice: str
     warnings: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
+
+    @property
+    def plots(self) -> tuple[Figure, ...]:
+        """Every drawing in a `Plots` block, in the order of the page."""
+        return tuple(
+            figure
+            for section in self.sections
+            for block in section.blocks
+            if isinstance(block, Plots)
+            for figure in block.figures
+        )

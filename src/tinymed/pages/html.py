@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from tinymed.pages.charts import strip, strip_axis
 from tinymed.pages.document import Document
+from tinymed.pages.plot_style import PAGE_STYLE
 
 _TEMPLATE = "page.html.jinja"
 # What HTML forbids in text, whatever a data set holds.
@@ -34,4 +35,5 @@ def _environment() -> jinja2.Environment:
     environment.filters["strip"] = lambda marks: Markup(strip(marks))  # noqa: S704 - numbers
     environment.filters["drawing"] = Markup
     environment.globals["axis"] = Markup(strip_axis())  # noqa: S704 - no data in it
+    environment.globals["plot_style"] = Markup(PAGE_STYLE)  # noqa: S704 - no data in it
     return environment

@@ -13,6 +13,7 @@ from tinymed.pages.document import (
     Definitions,
     Document,
     Figure,
+    Plots,
     Table,
     Text,
     WrongAnswers,
@@ -73,6 +74,10 @@ def _block(block: Block) -> Iterator[str]:
         yield _definitions(block.words)
     elif isinstance(block, Figure):
         yield f"{escaped(block.caption)} {escaped(block.description)}"
+    elif isinstance(block, Plots):
+        yield from (
+            f"{escaped(figure.caption)} {escaped(figure.description)}" for figure in block.figures
+        )
     else:
         yield _wrong_answers(block)
 

@@ -71,7 +71,7 @@ class Memory:
 
     disk: float
     """The build's files, or the checkpoint's where there is no build."""
-    static: float
+    static: float | None
     """Parameters and buffers as the published figures count them: without scales."""
     static_with_scales: float
     resident: float | None
@@ -110,10 +110,11 @@ class Energy:
 class Conditions:
     """What the machine was doing meanwhile: whether the clock can be believed."""
 
-    used_by_others: float
-    """Share of all processors' time that other processes used, mean over the measuring."""
-    stolen: float
-    """Share that the hypervisor kept."""
+    used_by_others: float | None
+    """Share of all processors' time that other processes used, mean over the measuring; None
+    where the system does not say."""
+    stolen: float | None
+    """Share that the hypervisor kept; None where the system does not say."""
     throttled: bool | None
     """Whether the processor or GPU slowed itself down for heat; None where it does not say."""
     widest_spread: float
@@ -153,6 +154,8 @@ class Point:
     conditions: Conditions
     predicted: Mapping[str, float]
     """What the plan had said, by the names in FIGURES and "peak_mib", "static_mib", "disk_mib"."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know: what could not be timed and why, what the plan took for granted."""
 
     @property
     def name(self) -> str:
@@ -177,13 +180,12 @@ def read_point(row: Mapping[str, Any]) -> Point:
             **(energy | {"joules_per_answer": Measurement(**energy["joules_per_answer"])})
         )
     return Point(
-        **(
-            row
-            | {
-                "figures": {name: Measurement(**one) for name, one in row["figures"].items()},
-                "memory": Memory(**row["memory"]),
-                "energy": energy,
-                "conditions": Conditions(**row["conditions"]),
-            }
-        )
+        **{
+            **row,
+            "figures": {name: Measurement(**one) for name, one in row["figures"].items()},
+            "memory": Memory(**row["memory"]),
+            "energy": energy,
+            "conditions": Conditions(**row["conditions"]),
+            "notes": tuple(row.get("notes", ())),
+        }
     )

@@ -34,7 +34,9 @@ class Scorer:
     code: str
     rule: str
     closed_metric: str | None
-    """Our metric by the same rule."""
+    """Our metric by the same rule for closed questions; None where the rule is not known."""
+    open_metric: str | None
+    """The same for open questions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,11 @@ def scorers() -> dict[str, Scorer]:
     """
     return {
         name: Scorer(
-            name=name, code=row["code"], rule=row["rule"], closed_metric=row.get("closed_metric")
+            name=name,
+            code=row["code"],
+            rule=row["rule"],
+            closed_metric=row.get("closed_metric"),
+            open_metric=row.get("open_metric"),
         )
         for name, row in _read()["scorers"].items()
     }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+MIB = 2**20
+"""Bytes."""
+
 Verdict = Literal["fits", "tight", "does not fit"]
 
 
@@ -35,7 +38,7 @@ class MemoryPlan:
     key_value_bytes: int
     """Cache of keys and values for the longest sequence planned for."""
     activation_bytes: int
-    """Most that is computed with at once."""
+    """Most that is computed with at once, and what reading the image file takes."""
     runtime_bytes: int
     """Python, libraries, a GPU's context: there before any weight."""
     loading_bytes: int
