@@ -20,9 +20,9 @@ from tinymed.errors import DataError, ImageError
 from tinymed.evaluate.report.report import HEADINGS, report_json
 from tinymed.evaluate.report.text import report_text
 from tinymed.evaluate.run import RunSettings, run_evaluation
-from tinymed.evaluate.run_folder import only_one
 from tinymed.jsonl import read_predictions, write_samples
 from tinymed.records import NOTICE, Sample
+from tinymed.runs import only_one
 
 HERE = Path(__file__).parent
 NUM_IMAGES = 6
@@ -290,7 +290,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from scripted_engine import ScriptedEngine
-from tinymed.evaluate.run_folder import only_one
+from tinymed.runs import only_one
 from tinymed.evaluate.run import RunSettings, run_evaluation
 samples, train, out, journal = map(Path, sys.argv[2:])
 engine = ScriptedEngine(journal, seconds_an_answer=0.02)

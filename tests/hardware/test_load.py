@@ -68,12 +68,12 @@ def test_children_are_this_process_while_they_run_and_after_they_ended() -> None
     before, running = of_children(), 0.0
     with subprocess.Popen([sys.executable, "-c", SPIN + "\ninput()"], stdin=subprocess.PIPE) as one:
         end = time.monotonic() + 30
-        while running < 0.4 and time.monotonic() < end:
+        while running < 0.35 and time.monotonic() < end:
             time.sleep(0.05)
             running = of_children() - before
         one.communicate(b"\n")
     ended = of_children() - before
-    assert 0.4 <= running < 2
+    assert 0.35 <= running < 2  # the system counts in whole ticks
     assert running - 0.05 < ended < running + 0.5
 
 

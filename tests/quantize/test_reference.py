@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from made_up import BUILD
 
 from tinymed.errors import ConfigError
+from tinymed.hardware.memory import MachineMemory
 from tinymed.models.build import Build
 from tinymed.quantize import machine, reference
 from tinymed.quantize.reference import reference_for
@@ -18,16 +18,20 @@ def _with_weights(number: int) -> Build:
     return replace(BUILD, parts=(replace(BUILD.parts[0], num_weights=number),))
 
 
+def _memory(total: int | None) -> MachineMemory:
+    return MachineMemory(total_bytes=total, available_bytes=None, swap_bytes=None, limit_bytes=None)
+
+
 @pytest.fixture
 def _with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference, "is_installed", lambda *_: True)
-    monkeypatch.setattr(reference, "memory_bytes", lambda: 10**9)
+    monkeypatch.setattr(reference, "machine_memory", lambda: _memory(10**9))
 
 
 @pytest.fixture
 def _without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference, "is_installed", lambda *_: False)
-    monkeypatch.setattr(reference, "memory_bytes", lambda: 10**9)
+    monkeypatch.setattr(reference, "machine_memory", lambda: _memory(10**9))
 
 
 @pytest.mark.usefixtures("_with_torch")
@@ -50,31 +54,18 @@ def test_where_the_system_tells_no_memory_the_model_is_taken_to_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reference, "is_installed", lambda *_: True)
-    monkeypatch.setattr(reference, "memory_bytes", lambda: None)
+    monkeypatch.setattr(reference, "machine_memory", lambda: _memory(None))
     assert reference_for(_with_weights(10**12), None).name == "torch-f32"
 
 
-def test_the_machine_is_named_by_what_answers_depend_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = tmp_path / "cpuinfo"
-    told.write_text(
-        "model name\t: A Processor\nflags\t\t: fpu avx2 avx512_vnni\nmodel name\t: Another\n"
+def test_the_machine_is_named_by_what_answers_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = machine.read_processor()
+    monkeypatch.setattr(
+        machine,
+        "read_processor",
+        lambda: replace(here, name="A Processor", instructions={"avx2": True, "amx_int8": False}),
     )
-    monkeypatch.setattr(machine, "_PROCESSOR_FILE", told)
     found = machine.machine()
-    assert (found["processor"], found["instructions"]) == ("A Processor", "avx2 avx512_vnni")
-    monkeypatch.setattr(machine, "_PROCESSOR_FILE", tmp_path / "absent")
+    assert (found["processor"], found["instructions"]) == ("A Processor", "avx2")
+    monkeypatch.setattr(machine, "read_processor", lambda: replace(here, instructions={}))
     assert machine.machine()["instructions"] == "not told"
-
-
-@pytest.mark.parametrize(("limit", "expected"), [("1048576\n", 1 << 20), ("max\n", None)])
-def test_the_memory_is_what_the_control_group_allows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int | None
-) -> None:
-    monkeypatch.setattr(machine, "_LIMIT_FILE", tmp_path / "absent")
-    whole = machine.memory_bytes()
-    assert whole is not None
-    (tmp_path / "memory.max").write_text(limit)
-    monkeypatch.setattr(machine, "_LIMIT_FILE", tmp_path / "memory.max")
-    assert machine.memory_bytes() == (expected or whole)

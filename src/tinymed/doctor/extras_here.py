@@ -12,6 +12,7 @@ PURPOSES = {
     "text-metrics": "BLEU and ROUGE-L of `tinymed evaluate`",
     "judge": "`tinymed evaluate judge`",
     "parquet": "data sets as the Hugging Face hub stores them",
+    "plots": "the plots of `tinymed profile report` as PNG",
 }
 """Extras that no engine is; those of the engines stand in `engines`."""
 

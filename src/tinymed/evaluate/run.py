@@ -24,15 +24,13 @@ from tinymed.evaluate.report.write import write_reports
 from tinymed.evaluate.run_folder import (
     SAMPLES_FILE,
     SCORES_FILE,
-    only_one,
-    open_run_folder,
     prediction_line,
     predictions_file,
 )
 from tinymed.evaluate.score import cluster
 from tinymed.jsonl import read_samples, samples_digest, write_samples
 from tinymed.records import Prediction, Sample
-from tinymed.runs import write_bytes, write_json
+from tinymed.runs import only_one, open_run_folder, write_bytes, write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

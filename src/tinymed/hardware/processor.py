@@ -15,8 +15,8 @@ from tinymed.hardware.control_group import group_limits, threads_of
 
 INSTRUCTIONS = {
     "x86_64": (
-        "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8",
-        "amx_bf16",
+        "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni",
+        "amx_int8", "amx_bf16",
     ),
     "arm64": ("asimd", "asimddp", "i8mm", "sve"),
 }  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tinymed.engines.choose import has_files
 from tinymed.errors import ConfigError
 from tinymed.extras import is_installed
+from tinymed.hardware.memory import machine_memory
 from tinymed.models.build import Build
 from tinymed.models.schemes import Scheme, find_scheme
-from tinymed.quantize.machine import memory_bytes
 
 MAX_MEMORY_SHARE = 0.6
 """Of the memory, that a reference's weights may take when none is asked for by name."""
@@ -31,7 +31,7 @@ def reference_for(build: Build, name: str | None) -> Scheme:
     has_torch = is_installed("torch", "transformers")
     wanted = ("torch-f32", "torch-bf16") if has_torch else ("openvino-f32",)
     num_weights = sum(part.num_weights for part in build.parts)
-    memory = memory_bytes()
+    memory = machine_memory().usable_bytes
     for one in wanted:
         if memory is None or num_weights * _BYTES_A_WEIGHT[one] <= MAX_MEMORY_SHARE * memory:
             return _checked(find_scheme(one), build)

@@ -13,9 +13,9 @@ from tinymed.cli.evaluate.compare import compare as command
 from tinymed.errors import ConfigError, DataError
 from tinymed.evaluate.compare.beside import Row
 from tinymed.evaluate.compare.compare import Compared, compare_runs, compared_json
-from tinymed.published.rows import published_rows
 from tinymed.evaluate.compare.text import WIDTH, compared_text
 from tinymed.jsonl import write_samples
+from tinymed.published.rows import published_rows
 from tinymed.records import NOTICE, Prediction, Sample
 
 SAMPLES = samples_of(20)

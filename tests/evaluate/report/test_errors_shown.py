@@ -12,13 +12,13 @@ from made_up_run import made_up_samples
 from PIL import Image
 
 from tinymed.errors import DataError
-from tinymed.pages.document import WrongAnswer
 from tinymed.evaluate.report.errors_shown import (
     MAX_THUMBNAIL_BYTES,
     THUMBNAIL_PX,
     thumbnail,
     wrong_answers,
 )
+from tinymed.pages.document import WrongAnswer
 from tinymed.records import Prediction, Sample
 
 

@@ -11,10 +11,10 @@ import pytest
 from made_up_run import MEAN
 
 from tinymed.evaluate.report.audit_shown import audit_sections
-from tinymed.pages.document import Figure, Section, Table, Text
 from tinymed.evaluate.report.facts import fact_tables, list_table
 from tinymed.evaluate.report.judge_shown import judge_section
 from tinymed.evaluate.report.leakage_shown import leakage_section
+from tinymed.pages.document import Figure, Section, Table, Text
 
 
 def tables(section: Section) -> dict[str, list[list[str]]]:

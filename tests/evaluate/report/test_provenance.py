@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from made_up_run import made_up, made_up_report
 
-from tinymed.pages.document import Table
 from tinymed.evaluate.report.provenance import command, provenance_section
+from tinymed.pages.document import Table
 
 RUN = {
     "model": "nano",

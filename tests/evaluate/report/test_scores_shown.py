@@ -5,7 +5,6 @@ from __future__ import annotations
 from made_up_run import MEAN, made_up, made_up_report
 
 from tinymed.evaluate.metrics.table import METRICS, overlap_metrics
-from tinymed.pages.document import Row, Table
 from tinymed.evaluate.report.metric_notes import METRIC_NOTES, standing
 from tinymed.evaluate.report.report import HEADINGS
 from tinymed.evaluate.report.scores_shown import (
@@ -13,6 +12,7 @@ from tinymed.evaluate.report.scores_shown import (
     metrics_section,
     parts_sections,
 )
+from tinymed.pages.document import Row, Table
 
 
 def only_table(section: object) -> Table:

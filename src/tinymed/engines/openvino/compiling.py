@@ -7,6 +7,7 @@ from typing import Any
 
 import openvino as ov
 
+from tinymed.engines.openvino.mapped import released
 from tinymed.errors import ModelError
 
 
@@ -26,10 +27,13 @@ def plain_settings(threads: int | None) -> dict[str, Any]:
 def compile_graph(path: Path, settings: dict[str, Any]) -> Any:
     """A request that runs a graph's file on the processor.
 
+    Pages of its weights' file that were read on the way are given back.
+
     Raises:
         ModelError: If OpenVINO cannot load it.
     """
     try:
-        return ov.Core().compile_model(path, "CPU", settings).create_infer_request()
+        with released(path.with_suffix(".bin")):
+            return ov.Core().compile_model(path, "CPU", settings).create_infer_request()
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot load '{path}': {str(error).splitlines()[-1]}") from error

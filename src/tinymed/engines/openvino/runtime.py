@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,15 +69,15 @@ class OpenVinoEngine(BuildEngine):
         vision = _settings(self._build.precision("vision_encoder"), threads)
         precision = self._build.precision("language_model")
         language = _settings(precision, threads) | LANGUAGE_SETTINGS.get(precision, {})
-        with released(folder / "vision.bin"):
-            self._vision = VisionGraph(folder, vision)
+        self._vision = VisionGraph(folder, vision)
         self._language = compile_graph(folder / "language.xml", language)
         self._states = self._language.query_state()
         compiled = self._language.get_compiled_model()
         self.num_threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         self._embedding = np.load(folder / EMBEDDING, mmap_mode="r")
-        # The plugin repacks the language model when it first runs.
-        self._to_repack: Path | None = folder / "language.bin"
+        # The plugin repacks the language model when it first reads many tokens, and some
+        # matrices once more when it first reads few.
+        self._to_repack = {"prefix", "question"}
 
     def _read_image(self, tokens: Floats) -> _ReadImage:
         embeds = np.concatenate([self._embed(self._prompt.prefix_ids), tokens[None]], axis=1)
@@ -99,7 +99,8 @@ class OpenVinoEngine(BuildEngine):
         def first() -> Floats:
             for state, saved in zip(self._states, image.cache, strict=True):
                 state.state = saved
-            return self._read(self._embed(padded(asked)), rows, continued=[0] * len(asked))
+            with self._repacking("question"):
+                return self._read(self._embed(padded(asked)), rows, continued=[0] * len(asked))
 
         def following(kept: list[int], tokens: list[int]) -> Floats:
             nonlocal rows
@@ -114,14 +115,21 @@ class OpenVinoEngine(BuildEngine):
 
     def _read_prefix(self, embeds: Floats) -> None:
         """Read tokens into an empty cache, part by part."""
-        with ExitStack() as until_read:
-            if self._to_repack:
-                until_read.enter_context(released(self._to_repack))
-                self._to_repack = None
+        with self._repacking("prefix"):
             for start in range(0, embeds.shape[1], PREFIX_TOKENS_AT_ONCE):
                 part = embeds[:, start : start + PREFIX_TOKENS_AT_ONCE]
                 rows = rows_of([part.shape[1]], num_cached=start)
                 self._read(part, rows, continued=[0])
+
+    @contextmanager
+    def _repacking(self, what: str) -> Iterator[None]:
+        """Give the file's pages back while one of `_to_repack` is read for the first time."""
+        if what not in self._to_repack:
+            yield
+            return
+        self._to_repack.remove(what)
+        with released(self._build.folder / "language.bin"):
+            yield
 
     def _read(self, embeds: Floats, rows: Rows, *, continued: Sequence[int]) -> Floats:
         """Read more tokens: the logits of each row's last, which hold until more is read.

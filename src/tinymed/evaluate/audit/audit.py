@@ -38,12 +38,12 @@ from tinymed.evaluate.controls import black_image, shuffled_images
 from tinymed.evaluate.metrics.table import Subset
 from tinymed.evaluate.metrics.words import normalized_words
 from tinymed.evaluate.pairing import Pair, pair
-from tinymed.evaluate.run_folder import SAMPLES_FILE, only_one, open_run_folder, predictions_file
+from tinymed.evaluate.run_folder import SAMPLES_FILE, predictions_file
 from tinymed.evaluate.score import cluster
 from tinymed.jsonl import samples_digest, write_samples
 from tinymed.progress import Progress
 from tinymed.records import Sample
-from tinymed.runs import write_bytes, write_json
+from tinymed.runs import only_one, open_run_folder, write_bytes, write_json
 
 TWINS_FILE = "twins.jsonl"
 _TARGET_ACCURACY = 0.9

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinymed.evaluate.compare.answers import Answers, AnswerSet
+from tinymed.evaluate.report.report import HEADINGS
 from tinymed.published.rows import (
     UNKNOWN,
     KnownSplit,
@@ -15,7 +16,6 @@ from tinymed.published.rows import (
     published_rows,
     scorers,
 )
-from tinymed.evaluate.report.report import HEADINGS
 from tinymed.records import Score
 
 NO_ROWS = "none"

@@ -22,10 +22,9 @@ from tinymed.evaluate.judge.prompt import PROTOCOL
 from tinymed.evaluate.judge.replies import Call, ReplyLog
 from tinymed.evaluate.judge.report import JudgeReport, UnparsedReply, Usage, judge_json
 from tinymed.evaluate.pairing import Pair, pair
-from tinymed.evaluate.run_folder import only_one, open_run_folder
 from tinymed.evaluate.score import cluster
 from tinymed.jsonl import read_predictions, read_samples
-from tinymed.runs import write_json
+from tinymed.runs import only_one, open_run_folder, write_json
 
 REPLIES_FILE = "replies.jsonl"
 JUDGE_FILE = "judge.json"

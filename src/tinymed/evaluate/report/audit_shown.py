@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tinymed.pages.charts import Axes, Point, square_plot
-from tinymed.pages.document import Figure, Section, Table, Text
 from tinymed.evaluate.report.facts import fact_tables, is_single, list_table, words
 from tinymed.evaluate.report.figures import percent
+from tinymed.pages.charts import Axes, Point, square_plot
+from tinymed.pages.document import Figure, Section, Table, Text
 
 _CONFIDENCE = ("confidence", "mean_confidence")
 _RISK = ("risk", "selective_risk", "error_rate")

@@ -11,7 +11,6 @@ from typing import Any
 from tinymed.errors import DataError
 from tinymed.evaluate.report.against_controls import summary
 from tinymed.evaluate.report.audit_shown import audit_sections
-from tinymed.pages.document import Document, Section, Text
 from tinymed.evaluate.report.errors_shown import MAX_OF_ONE_IMAGE, MAX_SHOWN, wrong_answers
 from tinymed.evaluate.report.judge_shown import judge_section
 from tinymed.evaluate.report.leakage_shown import leakage_section
@@ -24,6 +23,7 @@ from tinymed.evaluate.report.scores_shown import (
 )
 from tinymed.evaluate.run_folder import SAMPLES_FILE, predictions_file
 from tinymed.jsonl import read_predictions, read_samples, samples_digest
+from tinymed.pages.document import Document, Section, Text
 from tinymed.records import NOTICE, Prediction, Sample
 
 AUDIT_FILE = "audit.json"

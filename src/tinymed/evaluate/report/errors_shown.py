@@ -14,9 +14,9 @@ from tinymed.errors import ImageError
 from tinymed.evaluate.metrics.honest import open_recall
 from tinymed.evaluate.metrics.table import accuracy
 from tinymed.evaluate.pairing import Pair, pair
-from tinymed.pages.document import WrongAnswer, WrongAnswers
 from tinymed.evaluate.report.figures import percent
 from tinymed.images.intake import read_image
+from tinymed.pages.document import WrongAnswer, WrongAnswers
 from tinymed.records import Prediction, Sample
 
 MAX_SHOWN = 24

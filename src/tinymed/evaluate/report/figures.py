@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tinymed.pages.document import Cell, Mark
 from tinymed.evaluate.report.report import HEADINGS, Report
+from tinymed.pages.document import Cell, Mark
 from tinymed.records import Score
 
 MODEL = "model"

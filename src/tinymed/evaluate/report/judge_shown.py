@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tinymed.pages.document import Block, Cell, Column, Row, RowGroup, Section, Table
 from tinymed.evaluate.report.facts import fact_tables, list_table
+from tinymed.pages.document import Block, Cell, Column, Row, RowGroup, Section, Table
 
 _REMARK = (
     "A judge's score is one language model's opinion of another's text; it has not seen the "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tinymed.evaluate.report.facts import fact_tables, list_table, words
+from tinymed.evaluate.report.figures import percent
 from tinymed.pages.document import (
     Block,
     Cell,
@@ -15,8 +17,6 @@ from tinymed.pages.document import (
     Table,
     Text,
 )
-from tinymed.evaluate.report.facts import fact_tables, list_table, words
-from tinymed.evaluate.report.figures import percent
 
 _LABELS = {
     "same_file": "the very same image file",

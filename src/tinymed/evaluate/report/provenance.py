@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tinymed.pages.document import Cell, Code, Definitions, Section, Text
 from tinymed.evaluate.report.facts import pairs_table, shown, words
 from tinymed.evaluate.report.figures import FEW_SAMPLES
 from tinymed.evaluate.report.report import Report
+from tinymed.pages.document import Cell, Code, Definitions, Section, Text
 
 _HASHES = (
     "The sha256 of samples is taken over id, question, reference, answer type and group of each, "

@@ -5,17 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tinymed.evaluate.report.against_controls import best_control, is_beaten
-from tinymed.pages.document import (
-    Block,
-    Cell,
-    Column,
-    Mark,
-    Note,
-    Row,
-    RowGroup,
-    Section,
-    Table,
-)
 from tinymed.evaluate.report.figures import (
     FEW_SAMPLES,
     MODEL,
@@ -29,6 +18,17 @@ from tinymed.evaluate.report.figures import (
 )
 from tinymed.evaluate.report.metric_notes import metric_note, standing
 from tinymed.evaluate.report.report import Report
+from tinymed.pages.document import (
+    Block,
+    Cell,
+    Column,
+    Mark,
+    Note,
+    Row,
+    RowGroup,
+    Section,
+    Table,
+)
 from tinymed.records import Score
 
 _NOT_BEATEN = "≈"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tinymed.errors import ConfigError, DataError
 from tinymed.evaluate.report.content import ReportSettings, read_document
+from tinymed.evaluate.report.report import read_report, report_json
 from tinymed.pages.html import report_html
 from tinymed.pages.markdown import report_markdown
-from tinymed.evaluate.report.report import read_report, report_json
 from tinymed.runs import write_bytes
 
 

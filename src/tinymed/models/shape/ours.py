@@ -52,7 +52,15 @@ def read_own_shape(folder: Path, *, name: str) -> ModelShape:
     shape = read_shape(_config(manifest), name=name, image_px=manifest.preprocessing.size_px)
     # Our images are one tile, and our engines build what is counted here.
     remark = "An adapter is counted as added into the language model."
-    return replace(shape, runs_only_in_transformers="", remarks=(remark,))
+    trained = folder / manifest.trained_file
+    parts_bytes = sum(part.num_bytes for part in manifest.parts)
+    return replace(
+        shape,
+        runs_only_in_transformers="",
+        source_bytes=parts_bytes + (trained.stat().st_size if trained.is_file() else 0),
+        fetched_bytes=sum(part.wheel_bytes for part in manifest.parts),
+        remarks=(remark,),
+    )
 
 
 def _config(manifest: Manifest) -> dict[str, Any]:

@@ -95,6 +95,10 @@ class ModelShape:
     tensors: tuple[TensorShape, ...]
     runs_only_in_transformers: str = ""
     """Why our engines cannot build it, in a sentence; "" where they can."""
+    source_bytes: int | None = None
+    """On disk, with all it is made of; None where that is a checkpoint in 16 bits."""
+    fetched_bytes: int | None = None
+    """That fetching it takes; None where that is `source_bytes`."""
     remarks: tuple[str, ...] = ()
     """What was taken for granted because the configuration does not say it."""
 

@@ -151,7 +151,7 @@ def _native(request: Request) -> Held:
 
 
 def _openvino(request: Request) -> Held:
-    """Both graphs' weights repacked; the files' own pages are given back but for two cases."""
+    """Both graphs' weights repacked; the files' own pages are given back."""
     text, lengths = request.shape.text, request.lengths
     is_whole = request.precision("language_model") == "f32"
     language = request.bytes_of("language_model") - request.stored_bytes(_is_embedding)
@@ -169,16 +169,13 @@ def _openvino(request: Request) -> Held:
         weights=weights,
         key_value=measured.OPENVINO_CACHES * cache,
         activation=_FLOAT32 * numbers + _vision_graph_activation(request.shape),
-        # Matrices that need no repacking at the first run are mapped until then all the same.
-        loading=language if is_whole else 0,
     )
 
 
 def _llamacpp(request: Request) -> Held:
-    """Both files mapped; OpenVINO's graph and some matrices repacked beside them."""
+    """The language model's file mapped, some matrices repacked beside it; OpenVINO's graph."""
     text, lengths = request.shape.text, request.lengths
-    seen = request.bytes_of("vision_encoder") + request.bytes_of("connector")
-    weights = weight_bytes(request.parts) + seen + _vision_graph_beside(request)
+    weights = weight_bytes(request.parts) + _vision_graph_beside(request)
     weights += _repacked_by_llamacpp(request)
     batch = min(measured.LLAMACPP_BATCH_TOKENS, lengths.prefix)
     numbers = batch * (2 * text.heads * lengths.prefix + 3 * text.middle)
@@ -263,7 +260,7 @@ def _vision_graph_activation(shape: ModelShape) -> float:
 
 
 def _second_layout(request: Request) -> float:
-    """Matrices that OpenVINO keeps a second time, and pages of their file that it reads again."""
+    """Matrices that OpenVINO keeps a second time."""
     precision, lengths = request.precision("language_model"), request.lengths
     question = lengths.prompt - lengths.prefix
     rest = lengths.prefix % measured.PREFIX_TOKENS_AT_ONCE
@@ -275,8 +272,7 @@ def _second_layout(request: Request) -> float:
         count = _joint_weights(tensor, request.shape)
         return tensor.kind == "matrix" and count < measured.SECOND_LAYOUT_WEIGHTS
 
-    # Pages are given back while the prefix is read, not later.
-    return request.stored_bytes(is_small) * (1 if in_prefix else 2)
+    return request.stored_bytes(is_small)
 
 
 def _joint_weights(tensor: TensorShape, shape: ModelShape) -> int:

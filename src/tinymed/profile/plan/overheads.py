@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from tinymed.profile.plan.plan import MIB
 
-IMAGE_READING = 40 * MIB
-"""Reading a radiograph of 3.6 million pixels in front of it all: nano's native-int8 takes 319 MiB
-with pixels made up, 322 with a small PNG (as all below), 348 with a PNG of that size, 369 with a
-DICOM file, whose reader is loaded too; its openvino-int8 714, 715 and, DICOM, 734."""
+IMAGE_READING = 80 * MIB
+"""Reading radiographs of 3.6 million pixels in front of it all, one after the other. nano's
+native-int8 takes 319 MiB with pixels made up, 348 with one PNG of that size, 369 with one DICOM
+file, whose reader is loaded too, and 392 after seven of them with three answers each, as
+`profile run` asks; its openvino-int8 714, 715, 734 and, since it gives back more pages, 655."""
 NATIVE_BASE = 68 * MIB
 """Python, NumPy, tokenizer, kernel: 873 MiB once open less 807 of weights (tinyllava), and 65 of
 813 (clip-576); 2 more by the end of an answer."""

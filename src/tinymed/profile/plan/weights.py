@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from tinymed.models.parts import LANGUAGE_MODELS, VISION_ENCODERS
 from tinymed.models.schemes import PARTS, Scheme
 from tinymed.models.shape.shape import ModelShape, TensorShape
 from tinymed.profile.plan.plan import PartPlan
@@ -133,18 +132,19 @@ def static_bytes(parts: Iterable[PartPlan]) -> int:
 
 
 def disk_bytes(shape: ModelShape, scheme: Scheme, parts: Iterable[PartPlan]) -> int:
-    """Of a build's files; of the published checkpoint where a scheme has no build."""
+    """Of a build's files; of what the model is made of where a scheme has no build."""
     if scheme.engine == "torch" and scheme.bits >= 16:  # noqa: PLR2004
-        return download_bytes(shape)
+        return _source_bytes(shape)
     return weight_bytes(parts) + _files_bytes(shape, scheme)
 
 
 def download_bytes(shape: ModelShape) -> int:
     """Of the published checkpoint; for models of ours, of the packages their parts stand in."""
-    if shape.vision.encoder not in VISION_ENCODERS:
-        return PUBLISHED_BYTES * shape.num_weights()
-    parts = (VISION_ENCODERS[shape.vision.encoder].part, *LANGUAGE_MODELS.values())
-    return sum(part.wheel_bytes for part in parts)
+    return shape.fetched_bytes or _source_bytes(shape)
+
+
+def _source_bytes(shape: ModelShape) -> int:
+    return shape.source_bytes or PUBLISHED_BYTES * shape.num_weights()
 
 
 def _tensors(shape: ModelShape, scheme: Scheme, *, with_unused: bool) -> Iterator[TensorShape]:

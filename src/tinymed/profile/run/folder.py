@@ -10,16 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from tinymed.errors import DataError
 from tinymed.profile.point import Point, point_row, read_point
 from tinymed.profile.run.observation import Observation
-from tinymed.runs import write_bytes, write_json
+from tinymed.runs import only_one, open_run_folder, write_bytes, write_json
 
-RUN_FILE = "run.json"
 PROFILE_FILE = "profile.json"
-_LOCK_FILE = ".run.lock"
 _POINTS = "points"
 _STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -28,28 +24,14 @@ _STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 def profile_folder(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
     """Hold a folder for this process: a new one, or one begun with the same identity.
 
-    The system lets go when the process ends, however it ends.
-
     Raises:
         DataError: If another process holds the folder, it cannot be made, or it holds another
             run (says what differs) or files of none.
     """
-    try:
-        (folder / _POINTS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder '{folder}': {error.strerror}.") from error
-    lock = FileLock(folder / _LOCK_FILE, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise DataError(
-            f"Another process is at work in '{folder}': wait for it, or name another folder."
-        ) from error
-    try:
-        _begin_or_go_on(folder, identity)
+    with only_one(folder):
+        open_run_folder(folder, identity)
+        (folder / _POINTS).mkdir(exist_ok=True)
         yield
-    finally:
-        lock.release()
 
 
 def point_path(folder: Path, name: str) -> Path:
@@ -106,37 +88,3 @@ def _read(path: Path) -> Point:
         return read_point(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"'{path}' is not a measured point: delete it, and run again.") from error
-
-
-def _begin_or_go_on(folder: Path, identity: Mapping[str, Any]) -> None:
-    path = folder / RUN_FILE
-    if path.exists():
-        _refuse_another_run(path, identity)
-        return
-    expected = {_POINTS, _LOCK_FILE}
-    strays = sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.name not in expected and entry.suffix != ".partial"
-    )
-    if strays:
-        raise DataError(
-            f"'{folder}' is not empty and holds no {RUN_FILE} (first: '{strays[0]}'). "
-            "Name a new folder."
-        )
-    write_json(path, identity)
-
-
-def _refuse_another_run(path: Path, identity: Mapping[str, Any]) -> None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        differing = sorted(
-            key for key in {*identity, *found} if found.get(key) != identity.get(key)
-        )
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"'{path}' is damaged: name a new folder.") from error
-    if differing:
-        words = "; ".join(
-            f"{key} is {found.get(key)!r} there and {identity.get(key)!r} now" for key in differing
-        )
-        raise DataError(f"'{path.parent}' holds another run: {words}. Name a new folder.")

@@ -64,6 +64,7 @@ def see(engine: Engine, image: Path, *, turn: int) -> Seen:
     varied_at = time.perf_counter()
     pixels = prepared(engine, varied)
     ready = time.perf_counter()
+    del read, varied  # as in any program that answers: only pixels go to the engine
     encoded = engine.encode(pixels)
     end = time.perf_counter()
     return Seen(
