@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from tinymed.engines.torch.allocator import give_large_pieces_back
 from tinymed.engines.torch.devices import find_device, half_precision
 from tinymed.engines.torch.engine import Loaded, TorchEngine
 from tinymed.engines.torch.quantized import (
@@ -111,6 +112,8 @@ def open_torch_build(
     """
     build = read_build(folder)
     where = find_device(device)
+    if where.type == "cpu":
+        give_large_pieces_back()
     loaded = Loaded(
         model=load_model(build, where),
         device=where,

@@ -146,8 +146,8 @@ def _remarks(request: Request, device: Device, *, has_speed: bool) -> tuple[str,
             )
     elif request.scheme.name == "int8":
         remarks.append(
-            "LLM.int8 on a processor copies matrices where activations have outliers: 0 to 0.85 "
-            "bytes a weight were measured, 0.75 is planned for."
+            "LLM.int8 keeps copies of columns where activations have outliers. How many a model "
+            "has is not known before it runs: 50 MiB are planned for."
         )
     if not has_speed:
         remarks.append(_why_no_speed(device))

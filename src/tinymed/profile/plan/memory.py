@@ -298,15 +298,13 @@ def _repacked_by_llamacpp(request: Request) -> int:
 
 
 def _packed_copies(request: Request) -> float:
-    """What bitsandbytes holds of packed matrices beside the mapped file."""
-    total = 0.0
-    for part in request.parts:
-        if part.precision in measured.PACKED_COPY_A_WEIGHT:
-            count = request.num_weights(part.name, kinds=("matrix",))
-            total += measured.PACKED_COPY_A_WEIGHT[part.precision] * count
-            if part.name == "vision_encoder" and part.precision == "nf4":
-                total += measured.NF4_VISION
-    return total
+    """What bitsandbytes holds of the language model's matrices beside the mapped file."""
+    precision = request.precision("language_model")
+    if precision == "int8":
+        return measured.INT8_OUTLIERS
+    if precision != "nf4":
+        return 0
+    return measured.NF4_COPY_A_WEIGHT * request.num_weights("language_model", kinds=("matrix",))
 
 
 def _holes(request: Request) -> float:

@@ -70,12 +70,12 @@ TORCH_HOLES_WEIGHTS = 2**23
 """Largest matrix of which that holds: 32 MiB in float32."""
 BITSANDBYTES = 35 * MIB
 """Imported and opened with: 490 MiB of tinyllava's nf4 build before a weight is read."""
-PACKED_COPY_A_WEIGHT = {"nf4": 0.56, "int8": 0.75}
-"""Of a packed matrix once used on a processor: bitsandbytes' own layout beside the mapped file,
-scales in 32 bits. nf4: 54 MiB at 106 million weights (nano)."""
-NF4_VISION = 350 * MIB
-"""Held after a vision transformer ran in nf4: 313 MiB (tinyllava), 399 (small); none in nano,
-whose convolutions are not packed."""
+NF4_COPY_A_WEIGHT = 0.55
+"""Of a packed matrix once it wrote a token on a processor: bitsandbytes' own layout beside the
+mapped file, scales in 32 bits. 50 MiB at 106 million weights (nano), 482 at 969 (tinyllava)."""
+INT8_OUTLIERS = 50 * MIB
+"""What LLM.int8 keeps of columns where activations have outliers: 76 MiB (nano), 37 (held out,
+whose random weights make none)."""
 
 CUDA_CONTEXT = 450 * MIB
 """The driver's and the libraries' own on a GPU. Not measured by us: what others report for
