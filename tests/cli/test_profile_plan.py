@@ -55,7 +55,8 @@ def test_json_holds_every_field_and_the_sums(cli: RunCli) -> None:
     first = plans[0]
     assert (first["prompt_tokens"], first["answer_tokens"]) == (81 + 50, 9)
     speed = first["speed"]
-    steps = speed["vision_s"] + speed["image_prefill_s"] + speed["question_prefill_s"]
+    steps = sum(speed[f"{name}_s"] for name in ("image", "vision", "image_prefill"))
+    steps += speed["question_prefill_s"]
     assert speed["first_token_s"] == pytest.approx(steps)
     names = [part["name"] for part in first["memory"]["parts"]]
     assert names == ["vision_encoder", "connector", "language_model"]

@@ -26,7 +26,8 @@ def made_up_plan(scheme: str = "nf4", **fields: Any) -> Plan:
         download_bytes=14 * GIB,
     )
     speed = SpeedPlan(
-        vision_s=0.1,
+        image_s=0.04,
+        vision_s=0.06,
         image_prefill_s=0.3,
         question_prefill_s=0.05,
         decode_tokens_per_s=42.0,

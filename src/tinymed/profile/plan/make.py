@@ -147,7 +147,7 @@ def _remarks(request: Request, device: Device, *, has_speed: bool) -> tuple[str,
     elif request.scheme.name == "int8":
         remarks.append(
             "LLM.int8 keeps copies of columns where activations have outliers. How many a model "
-            "has is not known before it runs: 50 MiB are planned for."
+            "has is not known before it runs: 80 MiB are planned for."
         )
     if not has_speed:
         remarks.append(_why_no_speed(device))

@@ -55,6 +55,8 @@ class MemoryPlan:
 class SpeedPlan:
     """How long an answer takes once the model is open, in seconds."""
 
+    image_s: float
+    """Reading the image's file and preparing it for the encoder."""
     vision_s: float
     """Vision encoder and connector, one image."""
     image_prefill_s: float
@@ -69,8 +71,8 @@ class SpeedPlan:
 
     @property
     def first_token_s(self) -> float:
-        """From pixels to the first token of the first question."""
-        return self.vision_s + self.image_prefill_s + self.question_prefill_s
+        """From the image's file to the first token of the first question."""
+        return self.image_s + self.vision_s + self.image_prefill_s + self.question_prefill_s
 
     @property
     def second_question_s(self) -> float:

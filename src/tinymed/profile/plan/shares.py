@@ -1,11 +1,9 @@
 """What share of a device's speed each scheme reaches: the one table, and where each is from.
 
-"Ours" are decision 0009's tables and their raw figures: idle machine, two threads, random
-weights, medians of three rounds. They are divided by what that machine can: 28.0 GB/s read (the
-loop that asks for no large pages), and the largest of many probes as `tinymed doctor` takes them,
-300 GFLOP/s in float32 and 1,150 GOP/s in the native kernel's 8 bits; it was busier then, so that
-a share of arithmetic may be told a tenth too high. "Engines" is the comparison of engines on a
-Zen 4: 31.5 GB/s, 173 GFLOP/s in float32.
+"Ours" are from `profile run` (docs/profiles/two-cores.md): idle machine, two threads, TinyLLaVA's
+shape with random weights and nano. They are divided by what that machine can as `tinymed doctor`
+takes it: 32.5 GB/s read, 325 GFLOP/s in float32, 1,063 GOP/s in the native kernel's 8 bits.
+"Engines" is the comparison of engines on a Zen 4: 31.5 GB/s, 173 GFLOP/s in float32.
 """
 
 from __future__ import annotations
@@ -29,61 +27,84 @@ class Share:
     vision_rate: Rate
     vision: float
     source: str
+    layer_ms: float = 0.0
+    """What each of the language model's layers takes beside, however small it is."""
 
 
-_OURS = "measured by us (decision 0009)"
+_OURS = "measured by us (docs/profiles/two-cores.md)"
 _ENGINES = "measured by us on another machine (the comparison of engines)"
-_ALIKE = "as the nearest scheme that was measured (decision 0009)"
+_ALIKE = "as the nearest scheme that was measured (docs/profiles/two-cores.md)"
+
+IMAGE_READING_S = 0.046
+"""A radiograph of 3.6 million pixels from its DICOM file to what an encoder takes, on one core of
+the same machine: 21 ms to read, 25 to scale. Counted alike on every device."""
+CONVOLUTIONS = {"torch": 0.19, "otherwise": 0.58}
+"""Of float32's rate, in a vision encoder of convolutions (nano's), whatever its scheme: torch's,
+and OpenVINO's, which sees for every other engine."""
 
 ON_PROCESSOR = {
-    # 761 tokens in 1.47 s, SigLIP in 0.93, CLIP in 0.48; 38.9 tokens/s of 0.615 GB.
+    # 761 tokens of tinyllava in 1.67 s, SigLIP in 1.02; 36.9 tokens/s of 0.63 GB.
     "native-int4": Share(
-        read=0.83, rate="int8", language=0.90, vision_rate="int8", vision=0.62, source=_OURS
+        read=0.74, rate="int8", language=0.84, vision_rate="int8", vision=0.60, source=_OURS
     ),
-    # 1.51 s, 0.91; 23.7 of 1.10 GB.
+    # 1.67 s, 1.04; 22.6 of 1.12 GB.
     "native-int8": Share(
-        read=0.93, rate="int8", language=0.90, vision_rate="int8", vision=0.62, source=_OURS
+        read=0.78, rate="int8", language=0.84, vision_rate="int8", vision=0.60, source=_OURS
     ),
-    # 3.28 s, 1.18 (CLIP 0.67); 25.0 of 0.585 GB.
+    # 3.33 s, 1.20; 23.8 of 0.60 GB.
     "openvino-int4": Share(
-        read=0.52, rate="int8", language=0.41, vision_rate="int8", vision=0.48, source=_OURS
+        read=0.48, rate="int8", language=0.43, vision_rate="int8", vision=0.51, source=_OURS,
+        layer_ms=0.14,
     ),
-    # 6.08 s, activations in float32; 1.09; 13.6 of 1.10 GB.
+    # 5.96 s, activations in float32; 1.25; 13.4 of 1.12 GB; nano 101 ms, 59.7 of 0.20 GB.
     "openvino-int8": Share(
-        read=0.53, rate="float32", language=0.84, vision_rate="int8", vision=0.48, source=_OURS
+        read=0.48, rate="float32", language=0.78, vision_rate="int8", vision=0.50, source=_OURS,
+        layer_ms=0.14,
     ),
+    # nano: 101 ms; 39.9 tokens/s of 0.54 GB.
     "openvino-f32": Share(
-        read=0.53, rate="float32", language=0.84, vision_rate="float32", vision=0.84, source=_ALIKE
+        read=0.80, rate="float32", language=0.78, vision_rate="float32", vision=0.80, source=_OURS,
+        layer_ms=0.14,
     ),
-    # 10.9 s, OpenVINO sees; 21.2 of 0.63 GB.
+    # 10.7 s, OpenVINO sees; 20.9 of 0.65 GB; nano 233 ms, 63.6 of 0.11 GB.
     "gguf-q4_k_m": Share(
-        read=0.48, rate="float32", language=0.47, vision_rate="int8", vision=0.48, source=_OURS
+        read=0.47, rate="float32", language=0.43, vision_rate="int8", vision=0.51, source=_OURS,
+        layer_ms=0.25,
     ),
+    # nano: 241 ms; 59.2 of 0.22 GB.
     "gguf-q8_0": Share(
-        read=0.48, rate="float32", language=0.47, vision_rate="int8", vision=0.48, source=_ALIKE
+        read=0.66, rate="float32", language=0.43, vision_rate="int8", vision=0.51, source=_OURS,
+        layer_ms=0.22,
     ),
+    # nano: 376 ms, its adapter beside; 66.2 of 0.12 GB.
     "gguf-lora": Share(
-        read=0.48, rate="float32", language=0.47, vision_rate="int8", vision=0.48, source=_ALIKE
+        read=0.47, rate="float32", language=0.20, vision_rate="int8", vision=0.51, source=_OURS,
+        layer_ms=0.24,
     ),
+    # nano: 288 ms; 54.9 of 0.27 GB.
     "gguf-f16": Share(
-        read=0.48, rate="float32", language=0.47, vision_rate="float32", vision=0.84, source=_ALIKE
+        read=0.66, rate="float32", language=0.43, vision_rate="float32", vision=0.80, source=_OURS,
+        layer_ms=0.18,
     ),
-    # 608 tokens in 7.8 s, CLIP in 2.7; 3.9 of 4.14 GB.
+    # nano: 110 ms; 27.7 of 0.54 GB. A vision transformer as in the comparison of engines.
     "torch-f32": Share(
-        read=0.51, rate="float32", language=0.90, vision_rate="float32", vision=0.78,
-        source=_ENGINES,
+        read=0.61, rate="float32", language=0.70, vision_rate="float32", vision=0.78, source=_OURS,
+        layer_ms=0.30,
     ),
-    # 1.41 s, 0.65, where AMX does four times float32's rate; 8.0 of 2.07 GB.
+    # 1.29 s, 0.67, where AMX does four times float32's rate; 7.9 of 2.09 GB.
     "torch-bf16": Share(
-        read=0.59, rate="float16", language=0.90, vision_rate="float16", vision=0.82, source=_OURS
+        read=0.53, rate="float16", language=0.90, vision_rate="float16", vision=0.75, source=_OURS,
+        layer_ms=0.30,
     ),
-    # 608 tokens in 3.5 s, CLIP in 1.4; 7.4 of 1.1 GB.
+    # nano: 172 ms; 17.2 of 0.17 GB. A vision transformer as in the comparison of engines.
     "int8": Share(
-        read=0.26, rate="float32", language=2.0, vision_rate="float32", vision=1.5, source=_ENGINES
+        read=0.39, rate="float32", language=1.2, vision_rate="float32", vision=1.5, source=_OURS,
+        layer_ms=1.5,
     ),
     # 9.4 s, 2.06; 14.1 of 0.63 GB.
     "nf4": Share(
-        read=0.32, rate="float32", language=0.54, vision_rate="float32", vision=1.04, source=_OURS
+        read=0.31, rate="float32", language=0.50, vision_rate="float32", vision=0.96, source=_OURS,
+        layer_ms=0.30,
     ),
 }  # fmt: skip
 """By the scheme's name."""

@@ -6,7 +6,14 @@ from tinymed.models.shape.shape import ModelShape, TensorShape
 from tinymed.profile.devices import Device
 from tinymed.profile.plan.memory import Request
 from tinymed.profile.plan.plan import SpeedPlan
-from tinymed.profile.plan.shares import ON_GPU, ON_PROCESSOR, Rate, Share
+from tinymed.profile.plan.shares import (
+    CONVOLUTIONS,
+    IMAGE_READING_S,
+    ON_GPU,
+    ON_PROCESSOR,
+    Rate,
+    Share,
+)
 
 _GIGA = 1e9
 
@@ -15,7 +22,8 @@ def speed_plan(request: Request, device: Device) -> SpeedPlan | None:
     """Seconds of each step; None where the device's speed or the scheme's share is unknown.
 
     Reading so many tokens takes their multiplications and additions, and every weight once from
-    memory; decoding one takes every weight and all of the cache once.
+    memory; decoding one takes every weight and all of the cache once; both, what every layer
+    takes beside.
     """
     share = (ON_GPU if device.has_gpu else ON_PROCESSOR).get(_built_as(request))
     read = device.read_gb_per_s
@@ -30,12 +38,14 @@ def speed_plan(request: Request, device: Device) -> SpeedPlan | None:
     per_s = rate * _GIGA * share.language
     prefix_s = _read_operations(request.shape, 0, lengths.prefix) / per_s
     question_s = _read_operations(request.shape, lengths.prefix, lengths.prompt) / per_s
+    layers_s = text.layers * share.layer_ms / 1000
     cache_bytes = 2 * text.key_value_numbers * lengths.total
     return SpeedPlan(
-        vision_s=_vision_operations(request.shape) / (vision_rate * _GIGA * share.vision),
-        image_prefill_s=prefix_s + weights_s,
-        question_prefill_s=question_s + weights_s,
-        decode_tokens_per_s=1 / (weights_s + cache_bytes / read_bytes_per_s),
+        image_s=IMAGE_READING_S,
+        vision_s=_vision_s(request, device, vision_rate * _GIGA * share.vision),
+        image_prefill_s=prefix_s + weights_s + layers_s,
+        question_prefill_s=question_s + weights_s + layers_s,
+        decode_tokens_per_s=1 / (weights_s + cache_bytes / read_bytes_per_s + layers_s),
         basis=_basis(device, share),
     )
 
@@ -89,6 +99,15 @@ def _read_operations(shape: ModelShape, start: int, end: int) -> float:
             weights += tensor.num_weights * used
     attention = 2 * text.layers * text.heads * text.head_width * (end**2 - start**2)
     return 2 * weights * (end - start) + attention
+
+
+def _vision_s(request: Request, device: Device, operations_per_s: float) -> float:
+    """Of vision encoder and connector; convolutions reach another share than matrices do."""
+    rate = device.float32_gop_per_s
+    if request.shape.vision.patch_px is None and not device.has_gpu and rate is not None:
+        share = CONVOLUTIONS.get(request.scheme.engine, CONVOLUTIONS["otherwise"])
+        operations_per_s = rate * _GIGA * share
+    return _vision_operations(request.shape) / operations_per_s
 
 
 def _vision_operations(shape: ModelShape) -> float:

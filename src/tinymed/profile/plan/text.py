@@ -82,6 +82,7 @@ def _part_line(part: PartPlan) -> str:
 
 def _speed_lines(speed: SpeedPlan) -> list[str]:
     rows = (
+        ("reading the image's file", speed.image_s),
         ("vision encoder and connector", speed.vision_s),
         ("prompt up to the question", speed.image_prefill_s),
         ("question: to the first token of a second one", speed.question_prefill_s),
