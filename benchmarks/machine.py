@@ -1,10 +1,8 @@
-"""What the machine can, and whether others use it: what figures of speed are read against."""
+"""What the machine can: what figures of speed are read against."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -13,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-BUSY_SHARE = 0.1
-"""Of all processors' time, used by others: more, and the machine is busy."""
 PROBE_BYTES = 2**31
 PROBE_PASSES = 7
 PRODUCT = (608, 2048, 5632)
@@ -132,43 +128,3 @@ def _median_s(call: Callable[[], object]) -> float:
         call()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
-
-
-def used_by_others() -> float:
-    """Share of all processors' time that is used now, while this process waits a second."""
-    if not Path("/proc/stat").is_file():
-        return os.getloadavg()[0] / (os.cpu_count() or 1)
-    before = _idle_and_total()
-    time.sleep(1)
-    idle, total = (late - early for early, late in zip(before, _idle_and_total(), strict=True))
-    return 1 - idle / total
-
-
-def _idle_and_total() -> tuple[int, int]:
-    first = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
-    ticks = [int(word) for word in first.split()[1:9]]
-    return ticks[3] + ticks[4], sum(ticks)
-
-
-def processor() -> str:
-    """The processor's name and those of its instruction sets that matter here."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    words = {line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in lines}
-    known = {"amx_int8", "avx512_vnni", "avx_vnni", "avx512f", "avx2"}
-    flags = known & set(words.get("flags", "").split())
-    return f"{words.get('model name', platform.machine())} ({', '.join(sorted(flags))})"
-
-
-def memory_mib(field: str, process: int | str = "self") -> float:
-    """A line of /proc/PID/status in MiB: VmHWM (peak), VmRSS or RssAnon (not of files)."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-    for line in status.splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
-
-
-def begin_peak_anew(process: int | str = "self") -> None:
-    """Have VmHWM begin at what is resident now."""
-    Path(f"/proc/{process}/clear_refs").write_text("5", encoding="ascii")

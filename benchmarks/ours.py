@@ -12,9 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import machine
 import numpy as np
 
+from tinymed.hardware.memory import begin_peak_anew, peak_memory_mib, process_memory
 from tinymed.models.schemes import find_scheme
 
 MODULES = {
@@ -42,13 +42,14 @@ def main() -> None:
         return image, (image.encode_ms + image.prefill_ms + answer.prefill_ms) / 1000
 
     _, cold_s = first_token_s(pixels[0])
-    cold_peak_mib = machine.memory_mib("VmHWM")
-    machine.begin_peak_anew()
+    cold_peak_mib = _peak_mib()
+    begin_peak_anew()
     image, warm_s = first_token_s(pixels[1])
     second = engine.answer(image, options.second, max_new_tokens=1)
     longer = engine.answer(image, options.first, max_new_tokens=options.num_decoded)
     if longer.num_tokens < options.num_decoded // 2:
         sys.exit("the answer ended too early to time its tokens")
+    held = process_memory()
     figures = {
         "import_s": imported - start,
         "load_s": loaded - imported,
@@ -58,12 +59,16 @@ def main() -> None:
         "second_question_s": second.prefill_ms / 1000,
         "second_to_first": second.prefill_ms / 1000 / warm_s,
         "decode_tokens_per_s": 1000 * (longer.num_tokens - 1) / longer.decode_ms,
-        "peak_answering_mib": machine.memory_mib("VmHWM"),
-        "resident_mib": machine.memory_mib("VmRSS"),
-        "anonymous_mib": machine.memory_mib("RssAnon"),
-        "peak_mib": max(cold_peak_mib, machine.memory_mib("VmHWM")),
+        "peak_answering_mib": _peak_mib(),
+        "resident_mib": held.resident_mib,
+        "anonymous_mib": held.anonymous_mib,
+        "peak_mib": max(cold_peak_mib, _peak_mib()),
     }
     print(json.dumps(figures), flush=True)
+
+
+def _peak_mib() -> float:
+    return peak_memory_mib() or float("nan")
 
 
 def _options() -> argparse.Namespace:

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from machine import begin_peak_anew, memory_mib
 from PIL import Image
 from shapes import FIRST_QUESTION, PATCH_PX, PROMPT, SECOND_QUESTION, Shape
+
+from tinymed.hardware.memory import begin_peak_anew, peak_memory_mib, process_memory
 
 GENAI_SETTINGS: dict[str, dict[str, Any]] = {
     "openvino-genai": {},
@@ -165,12 +166,13 @@ def _ask_server(port: int, process: int, run: Run) -> Figures:
         return timings
 
     cold = ask(images[0], FIRST_QUESTION, 1)
-    cold_peak_mib = memory_mib("VmHWM", process)
+    cold_peak_mib = peak_memory_mib(process) or float("nan")
     begin_peak_anew(process)
     warm = ask(images[1], FIRST_QUESTION, 1)
     second = ask(images[1], SECOND_QUESTION, 1)
     longer = ask(images[1], FIRST_QUESTION, run.num_decoded)
-    peak_mib = memory_mib("VmHWM", process)
+    peak_mib = peak_memory_mib(process) or float("nan")
+    held = process_memory(process)
     return {
         "cold_first_token_s": cold["prompt_ms"] / 1000,
         "first_token_s": warm["prompt_ms"] / 1000,
@@ -179,8 +181,8 @@ def _ask_server(port: int, process: int, run: Run) -> Figures:
         "second_to_first": second["prompt_ms"] / warm["prompt_ms"],
         "decode_tokens_per_s": 1000 * (longer["predicted_n"] - 1) / longer["predicted_ms"],
         "peak_answering_mib": peak_mib,
-        "resident_mib": memory_mib("VmRSS", process),
-        "anonymous_mib": memory_mib("RssAnon", process),
+        "resident_mib": held.resident_mib,
+        "anonymous_mib": held.anonymous_mib,
         "peak_mib": max(cold_peak_mib, peak_mib),
     }
 

@@ -42,6 +42,8 @@ import machine
 import peers
 from shapes import FIRST_QUESTION, SECOND_QUESTION, SHAPES, Shape, make_checkpoint
 
+from tinymed.hardware.load import BUSY_SHARE, used_by_others
+from tinymed.hardware.processor import read_processor
 from tinymed.models import schemes
 
 SCHEMES = tuple(
@@ -158,8 +160,8 @@ def _refuse(why: str) -> NoReturn:
 
 def _refuse_busy() -> None:
     """Stop if others use the processors now."""
-    share = machine.used_by_others()
-    if share > machine.BUSY_SHARE:
+    share = used_by_others() or 0.0
+    if share > BUSY_SHARE:
         _refuse(f"Others use {share:.0%} of this machine's processors: stop them, or pass --busy.")
 
 
@@ -311,7 +313,7 @@ def _noisy(report: dict[str, Any]) -> str:
 
 
 def _conditions(options: argparse.Namespace, probe: str) -> dict[str, Any]:
-    versions = {}
+    versions, processor = {}, read_processor()
     for package in VERSIONS:
         try:
             versions[package] = metadata.version(package)
@@ -322,7 +324,7 @@ def _conditions(options: argparse.Namespace, probe: str) -> dict[str, Any]:
     if options.genai:
         versions["openvino-genai"] = peers.genai_version(options.genai)
     return {
-        "machine": machine.processor(),
+        "machine": f"{processor.name} ({', '.join(processor.known_instructions)})",
         "processors": os.cpu_count(),
         "threads": options.threads,
         "shape": options.shape,
