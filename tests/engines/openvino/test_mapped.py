@@ -90,9 +90,13 @@ def test_an_engine_gives_back_its_builds_pages_once_they_are_repacked(
 
     monkeypatch.setattr(mapped, "_release", recorded)
     engine = load("int8")
-    assert set(given_back) == {"vision.bin"}
-    engine.encode(pixels)
     assert set(given_back) == {"vision.bin", "language.bin"}
     given_back.clear()
-    engine.encode(pixels)
+    image = engine.encode(pixels)
+    assert set(given_back) == {"language.bin"}
+    given_back.clear()
+    engine.answer(image, "Is it there?", max_new_tokens=2)
+    assert set(given_back) == {"language.bin"}
+    given_back.clear()
+    engine.answer(engine.encode(pixels), "Where?", max_new_tokens=2)
     assert given_back == []
