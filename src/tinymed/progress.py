@@ -39,6 +39,11 @@ class Progress:
             sys.stderr.write(self._line(now) + "\n")
             sys.stderr.flush()
 
+    def reach(self, done: int) -> None:
+        """Say that so many are done in all; fewer than before change nothing."""
+        if done > self._done:
+            self.step(done - self._done)
+
     def _line(self, now: float) -> str:
         seconds_each = (now - self._started) / max(1, self._done - self._start)
         left = tqdm.format_interval(seconds_each * (self._total - self._done))

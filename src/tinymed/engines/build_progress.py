@@ -54,13 +54,10 @@ def show_progress(lines: Iterable[str], label: str) -> None:
     first = next(told, None)
     if first is None:
         return
-    millions, shown = max(1, round(first[1] / 1e6)), 0
+    millions = max(1, round(first[1] / 1e6))
     with Progress(label, total=millions, unit="million weight") as progress:
         for done, total in told:
-            more = millions * done // total - shown
-            if more > 0:
-                progress.step(more)
-                shown += more
+            progress.reach(millions * done // total)
 
 
 def _told(lines: Iterable[str]) -> Iterator[tuple[int, int]]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from tinymed.engines.build_progress import OnProgress, print_progress, show_progress, watched
+from tinymed.engines.child_process import hear
 from tinymed.errors import ConfigError, ModelError, TinymedError
 from tinymed.models.build import FORMAT, Build, clear_after, is_build
 from tinymed.models.cache import cache_folder
@@ -58,22 +57,13 @@ def make_build(
     """
     row = json.dumps(dict(precisions or {}))
     command = [sys.executable, "-m", __name__, source.address, scheme.name, str(folder), row]
-    # Errors go to a file: a second pipe would fill up while the first is read.
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child,
-    ):
-        try:
-            show_progress(child.stdout or (), f"{source.name}:{scheme.name}")
-            returncode = child.wait()
-        finally:
-            child.kill()  # where it is interrupted
-            child.wait()
-            clear_after(folder, child.pid)
-        errors.seek(0)
-        said = errors.read().decode(errors="replace").splitlines()
-    if returncode != 0:
-        raise ModelError(_reason(said, returncode))
+    ended = hear(
+        command,
+        lambda lines: show_progress(lines, f"{source.name}:{scheme.name}"),
+        afterwards=lambda pid: clear_after(folder, pid),
+    )
+    if ended.returncode != 0:
+        raise ModelError(_reason(ended.complaints, ended.returncode))
 
 
 def _reason(said: list[str], returncode: int) -> str:

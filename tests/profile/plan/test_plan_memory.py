@@ -146,6 +146,16 @@ def test_openvino_keeps_small_matrices_twice_for_questions_of_usual_length() -> 
     assert 150 * MIB < usual.peak_bytes - short.peak_bytes < 160 * MIB
 
 
+def test_what_engines_read_at_once_is_what_is_planned_for() -> None:
+    from tinymed.engines.native import language
+    from tinymed.engines.openvino import runtime
+    from tinymed.profile.plan import memory as planned
+    from tinymed.profile.plan import overheads
+
+    assert planned._NATIVE_TOKENS_AT_ONCE == language.TOKENS_AT_ONCE
+    assert overheads.PREFIX_TOKENS_AT_ONCE == runtime.PREFIX_TOKENS_AT_ONCE
+
+
 def test_the_parts_of_the_peak_add_up() -> None:
     plan = memory("torch-bf16")
     working = plan.key_value_bytes + plan.activation_bytes

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tinymed.engines.native.layout import DTYPES, Layout, file_tensors
 from tinymed.errors import ModelError
+from tinymed.models.headers.safetensors_start import safetensors_start
 
 Make = Callable[[str], npt.NDArray[Any]]
 """Makes the tensor of a name; it is let go once it is written."""
@@ -30,16 +31,9 @@ def write_tensors(path: Path, layout: Layout, make: Make, *, config: Mapping[str
         config: What whoever reads the file must know, as rows of JSON.
     """
     held = file_tensors(layout)
-    header: dict[str, Any] = {"__metadata__": {CONFIG: json.dumps(config, sort_keys=True)}}
-    end = 0
-    for name, tensor in held.items():
-        start, end = end, end + tensor.num_bytes
-        row = {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [start, end]}
-        header[name] = row
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    rows = ((name, one.dtype, one.shape, one.num_bytes) for name, one in held.items())
     with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(safetensors_start(rows, {CONFIG: json.dumps(config, sort_keys=True)}))
         for name, tensor in held.items():
             values = _as_stored(make(name), tensor.dtype, name)
             assert values.shape == tensor.shape, (name, values.shape, tensor.shape)

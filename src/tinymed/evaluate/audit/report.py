@@ -12,6 +12,7 @@ from tinymed.evaluate.audit.confidence import Confidence
 from tinymed.evaluate.audit.figures import Figure
 from tinymed.evaluate.audit.image_use import ImageUse
 from tinymed.evaluate.audit.polarity import Polarity
+from tinymed.pages.aligned import aligned
 from tinymed.records import NOTICE
 
 AUDIT_FILE = "audit.json"
@@ -90,7 +91,7 @@ def _image_use_lines(rows: Sequence[ImageUse]) -> list[str]:
         ]
         for row in rows
     ]
-    return [*_aligned(table), *(f"  {row.verdict}" for row in rows if row.subset == "closed")]
+    return [*aligned(table), *(f"  {row.verdict}" for row in rows if row.subset == "closed")]
 
 
 def _polarity_lines(polarity: Polarity) -> list[str]:
@@ -114,7 +115,7 @@ def _polarity_lines(polarity: Polarity) -> list[str]:
         f"  {polarity.num_used} of {polarity.num_closed_yes_no} closed questions of yes or no "
         f"({polarity.share_used:.0%}) have an opposite that a rule is sure of."
     )
-    return ["", *_aligned(table), used]
+    return ["", *aligned(table), used]
 
 
 def _confidence_lines(rows: Sequence[Confidence]) -> list[str]:
@@ -137,7 +138,7 @@ def _confidence_lines(rows: Sequence[Confidence]) -> list[str]:
         if row.auroc.reason and row.kind == "raw"
     ]
     bias = "  ECE is biased upwards where bins hold few answers; it has no interval."
-    return ["", *_aligned(table), *reasons, bias]
+    return ["", *aligned(table), *reasons, bias]
 
 
 def _calibration_lines(calibration: Calibration | None) -> list[str]:
@@ -168,7 +169,7 @@ def _abstention_lines(rows: Sequence[Abstention]) -> list[str]:
         figures = (row.coverage, row.accuracy, row.wrong_withheld, row.right_withheld)
         cells = [_percent(figure) for figure in figures if figure is not None]
         table.append([f"  {name}", f"{row.threshold.value:.4f}", *cells])
-    return ["", *_aligned(table), *reasons]
+    return ["", *aligned(table), *reasons]
 
 
 def _declined_lines(rows: Sequence[Declined]) -> list[str]:
@@ -177,7 +178,7 @@ def _declined_lines(rows: Sequence[Declined]) -> list[str]:
         [f"  {row.subset}", str(row.num_refusals), str(row.num_undecided), str(row.num_samples)]
         for row in rows
     ]
-    return ["", *_aligned(table)]
+    return ["", *aligned(table)]
 
 
 def _percent(figure: Figure) -> str:
@@ -196,12 +197,3 @@ def _cell(figure: Figure, *, scale: int, digits: int) -> str:
         return cell
     low, high = figure.interval
     return f"{cell} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *cells in rows:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
-    return lines

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from tinymed.evaluate.report.against_controls import summary
 from tinymed.evaluate.report.metric_notes import standing
 from tinymed.evaluate.report.report import HEADINGS, Report
+from tinymed.pages.aligned import aligned
 from tinymed.records import NOTICE, Score
 
 _WHOLE = ("all", "open", "closed")
@@ -69,7 +70,7 @@ def scores_table(conditions: Mapping[str, Sequence[Score]]) -> str:
             rows.append(
                 [f"  {metric}", str(score.num_samples), unparsed, _with_interval(score), *values]
             )
-    return _aligned(rows)
+    return "\n".join(aligned(rows))
 
 
 def _parts_table(scores: Sequence[Score]) -> list[str]:
@@ -87,7 +88,7 @@ def _parts_table(scores: Sequence[Score]) -> list[str]:
             found = by_metric.get(metric)
             cells += ["", "-"] if found is None else [str(found.num_samples), _with_interval(found)]
         rows.append(cells)
-    return [_aligned(rows), ""]
+    return ["\n".join(aligned(rows)), ""]
 
 
 def _percent(score: Score | None) -> str:
@@ -97,13 +98,3 @@ def _percent(score: Score | None) -> str:
 def _with_interval(score: Score) -> str:
     low, high = score.interval
     return f"{100 * score.value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        name, *cells = row
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
-    return "\n".join(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from tinymed.errors import ModelError
+from tinymed.models.headers.safetensors_start import safetensors_start
 from tinymed.runs import sync_folder
 
 NAMES = {
@@ -59,15 +59,10 @@ def write_safetensors(
 
     Raises:
         ModelError: If a type has no name in safetensors.
-
-    Source:
-        The format: eight bytes of header length, the header as JSON, the values.
     """
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
-        header = _header(tensors)
-        file.write(len(header).to_bytes(8, "little"))
-        file.write(header)
+        file.write(_start(tensors))
         for facts in tensors:
             value = value_of(facts).contiguous()
             assert (tuple(value.shape), value.dtype) == (facts.shape, facts.dtype), facts
@@ -79,18 +74,9 @@ def write_safetensors(
     sync_folder(path.parent)
 
 
-def _header(tensors: Sequence[TensorFacts]) -> bytes:
-    rows: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    offset = 0
+def _start(tensors: Sequence[TensorFacts]) -> bytes:
     for facts in tensors:
         if facts.dtype not in NAMES:
             raise ModelError(f"'{facts.name}' is {facts.dtype}, which safetensors cannot hold.")
-        end = offset + facts.num_bytes
-        rows[facts.name] = {
-            "dtype": NAMES[facts.dtype],
-            "shape": list(facts.shape),
-            "data_offsets": [offset, end],
-        }
-        offset = end
-    header = json.dumps(rows, separators=(",", ":")).encode()
-    return header + b" " * (-len(header) % 8)
+    rows = ((one.name, NAMES[one.dtype], one.shape, one.num_bytes) for one in tensors)
+    return safetensors_start(rows, {"format": "pt"})

@@ -13,6 +13,7 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from tinymed.errors import ModelError
+from tinymed.models.headers.safetensors_start import safetensors_start
 from tinymed.models.shape.known import find_config
 from tinymed.models.shape.parts import read_parts
 from tinymed.models.shape.read import read_shape
@@ -191,25 +192,14 @@ def _write_tensors(
     path: Path, tensors: tuple[TensorShape, ...], on_progress: OnProgress | None
 ) -> None:
     """A safetensors file, as a stream."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    total = 0
-    for tensor in tensors:
-        end = total + BYTES_PER_WEIGHT * tensor.num_weights
-        header[tensor.name] = {
-            "dtype": "BF16",
-            "shape": list(tensor.shape),
-            "data_offsets": [total, end],
-        }
-        total = end
-    row = json.dumps(header).encode()
-    row += b" " * (-len(row) % 8)
+    rows = [(one.name, "BF16", one.shape, BYTES_PER_WEIGHT * one.num_weights) for one in tensors]
+    total = sum(num_bytes for *_, num_bytes in rows)
     weights, norms = _random_bytes()
     done = 0
     with path.open("wb") as file:
-        file.write(len(row).to_bytes(8, "little") + row)
-        for index, tensor in enumerate(tensors):
+        file.write(safetensors_start(rows, {"format": "pt"}))
+        for index, (tensor, (*_, num_bytes)) in enumerate(zip(tensors, rows, strict=True)):
             source = norms if tensor.kind == "norm" else weights
-            num_bytes = BYTES_PER_WEIGHT * tensor.num_weights
             start = BYTES_PER_WEIGHT * (index * _STEP % _NUM_RANDOM)
             _write_around(file, source, start=start, num_bytes=num_bytes)
             done += num_bytes

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from tinymed.models.schemes import DEFAULT_SCHEME, SCHEMES, WIDE_SCHEME, Scheme
 from tinymed.models.shape.known import find_shape
 from tinymed.models.shape.shape import ModelShape
 from tinymed.profile.devices import Device
-from tinymed.profile.plan.make import PromptSize, cannot_run, make_plan, with_instead
+from tinymed.profile.plan.make import PromptSize, cannot_run, make_plan
 from tinymed.profile.plan.plan import Plan
 from tinymed.profile.plan.stored import is_narrow
 
@@ -35,17 +38,13 @@ def plans(
     shape: ModelShape, device: Device, *, prompt: PromptSize | None = None
 ) -> tuple[Plan, ...]:
     """A plan of every scheme that can run a model on a device, best first."""
-    found = [
-        make_plan(shape, scheme, device, prompt=prompt)
-        for scheme in _in_order(shape, device)
-        if not cannot_run(shape, scheme, device)
-    ]
+    found = _possible(shape, device, prompt)
     if all(plan.verdict == "does not fit" for plan in found):
         instead = _smaller(shape, device, prompt)
     else:
         instead = _name(_best(found))
     return tuple(
-        with_instead(plan, instead) if plan.verdict == "does not fit" else plan for plan in found
+        replace(plan, instead=instead) if plan.verdict == "does not fit" else plan for plan in found
     )
 
 
@@ -62,7 +61,7 @@ def planned_with_instead(
         return plan
     others = plans(shape, device, prompt=prompt)
     best = _best(others)
-    return with_instead(plan, best.instead or _name(best))
+    return replace(plan, instead=best.instead or _name(best))
 
 
 def best_plan(shape: ModelShape, device: Device, *, prompt: PromptSize | None = None) -> Plan:
@@ -70,7 +69,16 @@ def best_plan(shape: ModelShape, device: Device, *, prompt: PromptSize | None = 
     return _best(plans(shape, device, prompt=prompt))
 
 
-def _best(found: list[Plan] | tuple[Plan, ...]) -> Plan:
+def _possible(shape: ModelShape, device: Device, prompt: PromptSize | None) -> list[Plan]:
+    """A plan of every scheme that can run there, best first, whether it fits or not."""
+    return [
+        make_plan(shape, scheme, device, prompt=prompt)
+        for scheme in _in_order(shape, device)
+        if not cannot_run(shape, scheme, device)
+    ]
+
+
+def _best(found: Sequence[Plan]) -> Plan:
     for verdict in ("fits", "tight"):
         for plan in found:
             if plan.verdict == verdict:
@@ -92,12 +100,7 @@ def _smaller(shape: ModelShape, device: Device, prompt: PromptSize | None) -> st
         other = find_shape(name)
         if other.num_weights() >= shape.num_weights():
             continue
-        possible = [
-            make_plan(other, scheme, device, prompt=prompt)
-            for scheme in _in_order(other, device)
-            if not cannot_run(other, scheme, device)
-        ]
-        best = _best(possible)
+        best = _best(_possible(other, device, prompt))
         if best.verdict != "does not fit":
             return _name(best)
     return "no known model fits: take a device with more memory"

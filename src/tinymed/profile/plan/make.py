@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinymed.errors import ConfigError
 from tinymed.models.build import CONTEXT_TOKENS
@@ -85,11 +85,6 @@ def cannot_run(shape: ModelShape, scheme: Scheme, device: Device) -> str:
     if scheme.language_model == "published" and shape.vision.patch_px is not None:
         return f"The scheme {scheme.name} is for models of ours only, and '{shape.name}' is none."
     return ""
-
-
-def with_instead(plan: Plan, instead: str | None) -> Plan:
-    """The same plan, saying what to take in its place."""
-    return replace(plan, instead=instead)
 
 
 def _request(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
 from tinymed import errors
+from tinymed.engines.child_process import hear
 from tinymed.errors import HardwareError, TinymedError
 from tinymed.profile.run.observation import Observation, Request, read_observation
 
@@ -32,26 +31,13 @@ def observe_in_process(request: Request, *, name: str, on_step: Callable[[], Non
         HardwareError: If the process was killed, or ended without a word.
     """
     command = [*CHILD, json.dumps(asdict(request))]
-    # Errors go to a file: a second pipe would fill up while the first is read.
-    with (
-        tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=complaints, encoding="utf-8"
-        ) as child,
-    ):
-        try:
-            last = _last_row(child.stdout or (), on_step)
-            returncode = child.wait()
-        finally:
-            child.kill()  # where this one is interrupted
-            child.wait()
-        complaints.seek(0)
-        said = complaints.read().decode(errors="replace").splitlines()
+    ended = hear(command, lambda lines: _last_row(lines, on_step))
+    last = ended.heard
     if last is not None and "observed" in last:
         return read_observation(last["observed"])
     if last is not None and "error" in last:
         raise _error(last["kind"])(f"{name}: {last['error']}")
-    raise HardwareError(_reason(name, returncode, said))
+    raise HardwareError(_reason(name, ended.returncode, ended.complaints))
 
 
 def _last_row(lines: Iterable[str], on_step: Callable[[], None]) -> dict[str, Any] | None:

@@ -123,11 +123,12 @@ def measure_all(
     _refuse_twins(targets)
     missing = [target for target in targets if not _stands(target, settings)]
     failures: list[TinymedError] = []
+    image = describe_image(settings.image)
     steps = len(missing) * (WARM_UPS + settings.runs)
     with Progress("Measuring", total=steps, unit="repetition") as progress:
         for target in missing:
             try:
-                _measure(target, settings, predict, progress)
+                _measure(target, settings, predict, progress, image=image)
             except TinymedError as error:
                 failures.append(error)
     if failures:
@@ -142,7 +143,7 @@ def measure_all(
 
 
 def _measure(
-    target: Target, settings: ProfileSettings, predict: Predict, progress: Progress
+    target: Target, settings: ProfileSettings, predict: Predict, progress: Progress, *, image: str
 ) -> None:
     """Measure one point and write it, unless the machine is too busy, twice.
 
@@ -150,7 +151,7 @@ def _measure(
         HardwareError: If it was.
         TinymedError: If it cannot be measured.
     """
-    image, steps = describe_image(settings.image), WARM_UPS + settings.runs
+    steps = WARM_UPS + settings.runs
     for again in range(_TRIES):
         if not settings.busy:
             wait_until_quiet(used_by_others)

@@ -157,17 +157,11 @@ def _random_checkpoint(name: str, folder: Path) -> Checkpoint:
     if not is_checkpoint(path):
         num_bytes = BYTES_PER_WEIGHT * find_shape(name).num_weights()
         # At least one, for a bar to have an end.
-        millions, shown = max(1, round(num_bytes / 1e6)), 0
+        millions = max(1, round(num_bytes / 1e6))
         with Progress(f"Random weights of {name}", total=millions, unit="million byte") as progress:
-
-            def on_progress(done: int, total: int) -> None:
-                nonlocal shown
-                more = millions * done // total - shown
-                if more > 0:
-                    progress.step(more)
-                    shown += more
-
-            make_random_checkpoint(name, path, on_progress=on_progress)
+            make_random_checkpoint(
+                name, path, on_progress=lambda done, all_: progress.reach(millions * done // all_)
+            )
     return Checkpoint(name=name, folder=path, address=str(path))
 
 

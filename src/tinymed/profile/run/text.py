@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from tinymed.pages.aligned import aligned
 from tinymed.profile.point import FIGURES, PHASES, Conditions, Energy, Measurement, Memory, Point
 from tinymed.profile.run.run import Profile
 
@@ -91,7 +92,7 @@ def _times_table(point: Point) -> str:
     rows += [_times_row(name, point) for name in PHASES]
     rows.append([""] * len(rows[0]))
     rows += [_times_row(name, point) for name in _WHOLE]
-    return _aligned(rows)
+    return "\n".join(aligned(rows))
 
 
 def _times_row(name: str, point: Point) -> list[str]:
@@ -117,7 +118,7 @@ def _memory_table(memory: Memory, predicted: Mapping[str, float]) -> str:
         plan = predicted.get(key) if key else None
         measured = "not available" if value is None else f"{value:.1f}"
         rows.append([title, measured, "" if plan is None else f"{plan:.1f}", _error(plan, value)])
-    return _aligned(rows)
+    return "\n".join(aligned(rows))
 
 
 def _energy(energy: Energy | None) -> str:
@@ -169,12 +170,3 @@ def _error(predicted: float | None, measured: float | None) -> str:
 
 def _percent(share: float | None) -> str:
     return "(not told)" if share is None else f"{share:.0%}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *cells in rows:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
-    return "\n".join(lines)
