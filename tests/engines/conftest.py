@@ -18,7 +18,15 @@ from tinymed.models.weights import ModelWeights
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tiny_model import SIZE_PX, Load, Open, tiny_tokenizer, tiny_torch_engine, tiny_weights
+from tiny_model import (
+    SIZE_PX,
+    Load,
+    Open,
+    speaking,
+    tiny_tokenizer,
+    tiny_torch_engine,
+    tiny_weights,
+)
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +54,7 @@ def load(weights: ModelWeights, tmp_path_factory: pytest.TempPathFactory) -> Loa
                 precisions=dict.fromkeys(PARTS, precision),
             )
         engine = OpenVinoEngine(folder / precision, threads=threads)
-        if ask is not None:
-            engine._prompt = ask
-        return engine
+        return engine if ask is None else speaking(engine, ask)
 
     return build_and_load
 
@@ -60,27 +66,47 @@ def native_build(weights: ModelWeights, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
+@pytest.fixture(scope="session")
+def gguf_build(weights: ModelWeights, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("xllamacpp", reason="needs the extra gguf")
+    from tinymed.engines.llamacpp.build import build_gguf
+
+    folder = tmp_path_factory.mktemp("gguf") / "build"
+    scheme = find_scheme("gguf-f16")
+    build_gguf(weights, folder, scheme=scheme, precisions=dict.fromkeys(PARTS, "f32"))
+    return folder
+
+
+@pytest.fixture(params=["openvino-f32", "torch", "native-int8", "gguf-f32"])
+def open_any(request: pytest.FixtureRequest, prompt: Prompt) -> Open:
+    """Opens the tiny model in any engine, with any prompt."""
+    if request.param != "gguf-f32":
+        return _opener(request.param, request)
+    from tinymed.engines.llamacpp.engine import LlamaCppEngine
+
+    build = request.getfixturevalue("gguf_build")
+
+    return lambda ask=prompt: speaking(LlamaCppEngine(build, threads=1), ask)
+
+
 @pytest.fixture(params=["openvino-f32", "torch", "native-int8"])
-def open_tiny(
-    request: pytest.FixtureRequest,
-    load: Load,
-    native_build: Path,
-    weights: ModelWeights,
-    prompt: Prompt,
-) -> Open:
+def open_tiny(request: pytest.FixtureRequest) -> Open:
     """Opens the tiny model in an engine whose answers no neighbour changes, with any prompt."""
-    if request.param == "native-int8":
+    return _opener(request.param, request)
 
-        def open_native(ask: Prompt = prompt) -> NativeEngine:
-            engine = NativeEngine(native_build, threads=1)
-            engine._prompt = ask
-            return engine
 
-        return open_native
-    if request.param == "torch":
+def _opener(name: str, request: pytest.FixtureRequest) -> Open:
+    prompt: Prompt = request.getfixturevalue("prompt")
+    if name == "native-int8":
+        build: Path = request.getfixturevalue("native_build")
+
+        return lambda ask=prompt: speaking(NativeEngine(build, threads=1), ask)
+    if name == "torch":
         pytest.importorskip("torch", reason="needs torch")
         pytest.importorskip("transformers", reason="needs transformers")
+        weights: ModelWeights = request.getfixturevalue("weights")
         return lambda ask=prompt: tiny_torch_engine(weights, ask)
+    load: Load = request.getfixturevalue("load")
     return lambda ask=prompt: load("f32", ask=ask)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -14,6 +15,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from tinymed.engines.openvino import OpenVinoEngine
 from tinymed.engines.openvino.layers import Array
 from tinymed.engines.protocol import Engine
+from tinymed.engines.token_texts import TokenTexts
 from tinymed.images.prepare import Preprocessing
 from tinymed.models.language_gguf import LanguageConfig
 from tinymed.models.prompt import CHATML, Prompt
@@ -136,6 +138,13 @@ def vision_encoder(
     return ov.Model([opset.result(opset.relu(normal))], [pixels], "encoder")
 
 
+def speaking(engine: Any, prompt: Prompt) -> Any:
+    """An engine of ours with another prompt than its build's."""
+    engine._prompt = prompt
+    engine._texts = TokenTexts(prompt.tokenizer)
+    return engine
+
+
 def tiny_torch_engine(weights: ModelWeights, prompt: Prompt) -> Engine:
     """The torch engine on the same language model, behind a small encoder of its own."""
     import torch
@@ -160,6 +169,5 @@ def tiny_torch_engine(weights: ModelWeights, prompt: Prompt) -> Engine:
     model.tie_weights()
     # `assemble` knows whole encoders only.
     with mock.patch("tinymed.engines.torch.engine.assemble", return_value=model):
-        engine = TorchEngine(weights, threads=1)
-    engine._prompt = prompt
+        engine: Engine = speaking(TorchEngine(weights, threads=1), prompt)
     return engine

@@ -7,33 +7,26 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from tinymed.engines.greedy import Choice, answer_greedily, check_room, likeliest
+from tinymed.engines.batch import Batch
+from tinymed.engines.batching import LaneBatch
+from tinymed.engines.decoding import Decoding, ScoredChoice, check_decoding
+from tinymed.engines.draft import Draft, OnText, with_chance
+from tinymed.engines.greedy import check_room
+from tinymed.engines.lanes import Lanes
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels, Stages
+from tinymed.engines.reading import Reading, answer_along
 from tinymed.engines.rows import answer_in_rounds
+from tinymed.engines.scoring import CHOICES_AT_ONCE, check_choices, score_along, scored
+from tinymed.engines.token_texts import TokenTexts
 from tinymed.models.build import load_prompt, read_build
 
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """Some questions about one image, while they are answered side by side.
-
-    Both give logits of shape (questions or answers, vocabulary), good until the next call.
-    """
-
-    first: Callable[[], Floats]
-    """Reads the questions."""
-    following: Callable[[list[int], list[int]], Floats]
-    """Reads one token of each answer that goes on. It is given which of the answers read last
-    these are, by their places, and the tokens."""
 
 
 class Vision(Protocol):
@@ -65,8 +58,13 @@ class BuildEngine(ABC):
         self.weights_digest = build.digest
         self._build = build
         self._prompt = load_prompt(build)
+        self._texts = TokenTexts(self._prompt.tokenizer)
         self._context_tokens = build.context_tokens
         self._lock = threading.Lock()
+
+    @abstractmethod
+    def _open_lanes(self) -> Lanes:
+        """Where the answers of a new batch are read."""
 
     @abstractmethod
     def _read_image(self, tokens: Floats) -> Any:
@@ -136,6 +134,46 @@ class BuildEngine(ABC):
                 asked, lambda together: self._answer(image.state, together, max_new_tokens)
             )
 
+    def score(
+        self, image: EncodedImage, question: str, choices: Sequence[str]
+    ) -> list[ScoredChoice]:
+        """How likely the model finds each of several answers to a question, in their order.
+
+        Raises:
+            UserError: If the question or a choice does not fit the model.
+        """
+        with self._lock:
+            asked = self._asked(image, [question], 1)
+            wanted = [self._prompt.answer_ids(choice) for choice in choices]
+            num_prompt_tokens = image.state.num_tokens + len(asked[0])
+            room = self._context_tokens - num_prompt_tokens
+            check_choices(choices, wanted, room=room)
+            longest = max(map(len, wanted), default=1)
+            count = self._choices_at_once(room // longest)
+            scores: list[list[float]] = []
+            for start in range(0, len(wanted), count):
+                with self._reading(image.state, asked, longest) as reading:
+                    scores += score_along(reading, wanted[start : start + count])
+        return [
+            scored(choice, ids, found, self._texts, num_prompt_tokens=num_prompt_tokens)
+            for choice, ids, found in zip(choices, wanted, scores, strict=True)
+        ]
+
+    def open_batch(self) -> Batch:
+        """A batch with no answers in it."""
+        return LaneBatch(self._open_lanes(), self._ask)
+
+    def _ask(
+        self, image: EncodedImage, question: str, decoding: Decoding, on_text: OnText
+    ) -> tuple[list[int], Draft]:
+        check_decoding(decoding)
+        (asked,) = self._asked(image, [question], decoding.max_new_tokens)
+        return asked, self._draft(image.state, asked, decoding, on_text)
+
+    def _choices_at_once(self, fitting: int) -> int:  # noqa: ARG002 (each has its own context)
+        """How many choices are read side by side, where `fitting` of them fit one context."""
+        return CHOICES_AT_ONCE
+
     def _asked(
         self, image: EncodedImage, questions: Sequence[str], max_new_tokens: int
     ) -> list[list[int]]:
@@ -156,24 +194,20 @@ class BuildEngine(ABC):
         keep_logits: bool = False,
     ) -> list[Answer]:
         """Answer questions side by side."""
-        first_logits: list[Floats] = []
-        with self._reading(image, asked, max_new_tokens) as reading:
-
-            def first() -> list[Choice]:
-                logits = reading.first()
-                if keep_logits:
-                    first_logits.extend(logits.copy())
-                return [likeliest(row) for row in logits]
-
-            def following(kept: list[int], tokens: list[int]) -> list[Choice]:
-                return [likeliest(row) for row in reading.following(kept, tokens)]
-
-            answers = answer_greedily(
-                first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
-            )
-        if not keep_logits:
-            return answers
-        return [
-            replace(answer, first_token_logits=logits)
-            for answer, logits in zip(answers, first_logits, strict=True)
+        drafts = [
+            self._draft(image, ids, Decoding(max_new_tokens=max_new_tokens), with_chance(on_text))
+            for ids in asked
         ]
+        with self._reading(image, asked, max_new_tokens) as reading:
+            return answer_along(reading, drafts, keep_logits=keep_logits)
+
+    def _draft(
+        self, image: Any, asked: list[int], decoding: Decoding, on_text: OnText | None
+    ) -> Draft:
+        return Draft(
+            self._texts,
+            {self._prompt.end_id},
+            decoding,
+            num_prompt_tokens=image.num_tokens + len(asked),
+            on_text=on_text,
+        )

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from tinymed.engines.decoding import ChosenToken, FinishReason, ScoredChoice
 from tinymed.images.medical_image import MedicalImage
 from tinymed.images.prepare import Preprocessing, prepare
 
@@ -43,14 +44,14 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One greedy answer."""
+    """One answer: greedy, but for those that a `Batch` was told to draw."""
 
     text: str
     confidence: float
-    """Product of the probabilities of the tokens chosen, the end token included: the
-    model's own probability of exactly this answer. In [0, 1]; not calibrated."""
+    """Product of the probabilities of the tokens chosen, the end token (or those of a stop text)
+    included: the model's own probability of exactly this answer. In [0, 1]; not calibrated."""
     num_tokens: int
-    """Tokens decoded, the end token included."""
+    """Tokens decoded, the end token (or those of a stop text) included."""
     prefill_ms: float
     """Language model over the question, up to and including the first token. Questions that
     were answered together share this time, and the next, in equal parts: they add up."""
@@ -58,6 +59,11 @@ class Answer:
     """Every token after the first."""
     first_token_logits: npt.NDArray[np.float32] | None = None
     """Shape (vocabulary,); only where asked for, by parity checks."""
+    finish_reason: FinishReason = "stop"
+    tokens: tuple[ChosenToken, ...] = ()
+    """Those of the text, and the end token if it came; not those of a stop text alone."""
+    num_prompt_tokens: int = 0
+    """Read before the first was chosen, image tokens included."""
 
 
 class Engine(Protocol):
@@ -104,6 +110,22 @@ class Engine(Protocol):
         and later ones up to rounding, because the cache's padding changes the order of sums. In
         float32 that changes no word; activations rounded to 8 bits magnify it: `nano` so worded
         2 of 751 answers otherwise.
+        """
+        ...
+
+    def score(
+        self, image: EncodedImage, question: str, choices: Sequence[str]
+    ) -> list[ScoredChoice]:
+        """How likely the model finds each of several answers to a question, in their order.
+
+        A choice is put into tokens as a reference answer is for training, and read token by
+        token; the end token counts. So the probabilities of different answers add up to 1 at
+        most, and that of the greedy answer is its `confidence`. All choices go on from one
+        reading of the question: two of one token each cost little more than an answer of one
+        token. Only transformers' own models read image and question anew for each.
+
+        Raises:
+            UserError: If the question or a choice does not fit the model.
         """
         ...
 

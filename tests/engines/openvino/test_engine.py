@@ -49,13 +49,14 @@ def test_a_long_prefix_is_read_in_parts(
     monkeypatch.setattr(runtime, "PREFIX_TOKENS_AT_ONCE", 3)
     engine = load("f32")
     lengths: list[int] = []
-    read = engine._read
+    language = engine._language
+    read = language.read
 
     def recorded(embeds: Array, rows: Rows, *, continued: list[int]) -> Array:
         lengths.append(embeds.shape[1])
         return read(embeds, rows, continued=continued)
 
-    monkeypatch.setattr(engine, "_read", recorded)
+    monkeypatch.setattr(language, "read", recorded)
     image = engine.encode(pixels)
     num_tokens = len(prompt.prefix_ids) + image.num_image_tokens
     assert lengths == [3] * (num_tokens // 3) + [num_tokens % 3] * (num_tokens % 3 > 0)
@@ -155,13 +156,13 @@ def test_the_number_of_threads_reaches_the_plugin(load: Load) -> None:
     for threads in (1, 2):
         engine = load("f32", threads=threads)
         assert engine.num_threads == threads
-        compiled = engine._language.get_compiled_model()
+        compiled = engine._language.compiled
         assert compiled.get_property("INFERENCE_NUM_THREADS") == threads
 
 
 def test_the_plugin_joins_attention_with_the_cache(load: Load) -> None:
     """Reading the cache's length inside the graph used to break this: 1.5 times slower."""
-    graph = load("int8")._language.get_compiled_model().get_runtime_model()
+    graph = load("int8")._language.compiled.get_runtime_model()
     kinds = [node.get_rt_info()["layerType"].astype(str) for node in graph.get_ops()]
     assert kinds.count("ScaledDotProductAttention") == CONFIG.num_layers
     assert "Softmax" not in kinds

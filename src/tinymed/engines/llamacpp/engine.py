@@ -10,27 +10,29 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tinymed.engines.answering import BuildEngine, Reading
+from tinymed.engines.answering import BuildEngine
+from tinymed.engines.lanes import OneLane
 from tinymed.engines.llamacpp.build import ADAPTER, LANGUAGE
 from tinymed.engines.llamacpp.library import F16, F32
 from tinymed.engines.llamacpp.sequences import MAX_SEQUENCES, Sequences, Text
 from tinymed.engines.openvino.compiling import plain_settings
 from tinymed.engines.openvino.vision_file import VisionGraph
 from tinymed.engines.protocol import Answer
+from tinymed.engines.reading import Reading
 
 Floats = npt.NDArray[np.float32]
 
-IMAGE = 0
-"""The sequence that holds an image; those after it hold questions about it."""
+BEGINNING = 0
+"""The sequence that holds what is kept; those after it hold questions that go on from there."""
 
 
-class _ReadImage:
-    """An image that the language model has read, and where that reading is."""
+class _ReadText:
+    """A prompt up to behind its image, or further, that was read, and where that reading is."""
 
     def __init__(self, num_tokens: int) -> None:
         self.num_tokens = num_tokens
         self.saved: bytes | None = None
-        """Its part of the cache, once another image has taken its place there."""
+        """Its part of the cache, once another text has taken its place there."""
 
 
 class LlamaCppEngine(BuildEngine):
@@ -63,44 +65,44 @@ class LlamaCppEngine(BuildEngine):
             cache_type=F32 if is_exact else F16,
             adapter=folder / ADAPTER if (folder / ADAPTER).is_file() else None,
         )
-        self._resident: weakref.ref[_ReadImage] | None = None
+        self._resident: weakref.ref[_ReadText] | None = None
 
     def close(self) -> None:
         """Free the model; the engine cannot be used afterwards."""
         with self._lock:
             self._sequences.close()
 
-    def _read_image(self, tokens: Floats) -> _ReadImage:
+    def _read_image(self, tokens: Floats) -> _ReadText:
         """Read the prompt up to the question, in place of the image that was read before."""
         self._keep_resident()
         prefix = self._prompt.prefix_ids
         if prefix:
-            self._sequences.read([Text(sequence=IMAGE, start=0, ids=prefix)])
-        self._sequences.read_embeddings(tokens, sequence=IMAGE, start=len(prefix))
-        image = _ReadImage(len(prefix) + len(tokens))
+            self._sequences.read([Text(sequence=BEGINNING, start=0, ids=prefix)])
+        self._sequences.read_embeddings(tokens, sequence=BEGINNING, start=len(prefix))
+        image = _ReadText(len(prefix) + len(tokens))
         self._resident = weakref.ref(image)
         return image
 
-    def _bring_back(self, image: _ReadImage) -> None:
-        """Have an image in the cache."""
-        if self._resident is not None and self._resident() is image:
+    def _bring_back(self, text: _ReadText) -> None:
+        """Have a text in the cache."""
+        if self._resident is not None and self._resident() is text:
             return
         self._keep_resident()
-        assert image.saved is not None
-        self._sequences.restore(IMAGE, image.saved)
-        self._resident = weakref.ref(image)
+        assert text.saved is not None
+        self._sequences.restore(BEGINNING, text.saved)
+        self._resident = weakref.ref(text)
 
     def _keep_resident(self) -> None:
-        """Empty the cache; the image in it is saved if anybody may still ask about it."""
+        """Empty the cache; the text in it is saved if anybody may still go on from it."""
         resident = self._resident() if self._resident is not None else None
         if resident is not None and resident.saved is None:
-            resident.saved = self._sequences.save(IMAGE)
+            resident.saved = self._sequences.save(BEGINNING)
         self._resident = None
         self._sequences.forget_all()
 
     def _answer(
         self,
-        image: _ReadImage,
+        image: _ReadText,
         asked: list[list[int]],
         max_new_tokens: int,
         *,
@@ -122,15 +124,45 @@ class LlamaCppEngine(BuildEngine):
             )
         return answers
 
+    def _open_lanes(self) -> OneLane:
+        """One lane: the cache has room for a single context."""
+        return OneLane(self._reading_apart)
+
+    @contextmanager
+    def _reading_apart(
+        self, image: _ReadText, asked: list[list[int]], max_new_tokens: int
+    ) -> Iterator[Reading]:
+        """A question that becomes a text of its own, kept while others take its place."""
+        text = _ReadText(image.num_tokens + len(asked[0]))
+
+        def first() -> Floats:
+            with self._lock, self._reading(image, asked, max_new_tokens) as reading:
+                logits = reading.first().copy()
+                text.saved = self._sequences.save(BEGINNING + 1)
+            return logits
+
+        def following(_kept: list[int], tokens: list[int]) -> Floats:
+            with self._lock:
+                self._bring_back(text)
+                more = Text(sequence=BEGINNING, start=text.num_tokens, ids=tokens)
+                text.num_tokens, text.saved = text.num_tokens + 1, None
+                return self._sequences.read([more]).copy()
+
+        yield Reading(first=first, following=following)
+
+    def _choices_at_once(self, fitting: int) -> int:
+        """How many choices are read side by side: they share one context."""
+        return min(MAX_SEQUENCES - 1, fitting)
+
     @contextmanager
     def _reading(
         self,
-        image: _ReadImage,
+        image: _ReadText,
         asked: list[list[int]],
         max_new_tokens: int,  # noqa: ARG002 (`_answer` saw to the room)
     ) -> Iterator[Reading]:
         """Each question gets a sequence that begins as the image's."""
-        going = list(range(IMAGE + 1, IMAGE + 1 + len(asked)))
+        going = list(range(BEGINNING + 1, BEGINNING + 1 + len(asked)))
         starts = dict.fromkeys(going, image.num_tokens)
 
         def read(rows: Sequence[Sequence[int]]) -> Floats:
@@ -143,15 +175,27 @@ class LlamaCppEngine(BuildEngine):
                 starts[text.sequence] += len(text.ids)
             return logits
 
+        def branched(sequences: list[int]) -> list[int]:
+            """The same, but with a copy in place of each that came before."""
+            apart: list[int] = []
+            for sequence in sequences:
+                new = sequence
+                if sequence in apart:
+                    new = max(starts) + 1
+                    self._sequences.continue_from(sequence, new)
+                    starts[new] = starts[sequence]
+                apart.append(new)
+            return apart
+
         def first() -> Floats:
             self._bring_back(image)
             for sequence in going:
-                self._sequences.continue_from(IMAGE, sequence)
+                self._sequences.continue_from(BEGINNING, sequence)
             return read(asked)
 
         def following(kept: list[int], tokens: list[int]) -> Floats:
             nonlocal going
-            going = [going[place] for place in kept]
+            going = branched([going[place] for place in kept])
             return read([[token] for token in tokens])
 
         try:

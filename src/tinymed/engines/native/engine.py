@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tinymed.engines.answering import BuildEngine, Reading, Vision
+from tinymed.engines.answering import BuildEngine, Vision
 from tinymed.engines.embedding import EMBEDDING, look_up
 from tinymed.engines.native.arena import load_arena
 from tinymed.engines.native.build import LANGUAGE, VISION_FILE
+from tinymed.engines.native.cache_lanes import CacheLanes
 from tinymed.engines.native.choose_ops import load_ops
 from tinymed.engines.native.language import LanguageModel, Read, Shared, language_layout
 from tinymed.engines.native.layout import placed
@@ -24,6 +26,7 @@ from tinymed.engines.native.vision import (
     connector_layout,
     encoder_layout,
 )
+from tinymed.engines.reading import Reading
 from tinymed.errors import ModelError
 from tinymed.hardware.processor import physical_cores
 from tinymed.models.language_gguf import LanguageConfig
@@ -70,6 +73,9 @@ class NativeEngine(BuildEngine):
         self._language.read(embeds, where, caches)
         return _ReadImage(caches=caches, num_tokens=num_tokens)
 
+    def _open_lanes(self) -> CacheLanes:
+        return CacheLanes(self._language, partial(look_up, self._embedding), self._lock)
+
     @contextmanager
     def _reading(
         self, image: _ReadImage, asked: list[list[int]], max_new_tokens: int
@@ -94,8 +100,13 @@ class NativeEngine(BuildEngine):
             return read([token for ids in asked for token in ids], where)
 
         def following(kept: list[int], tokens: list[int]) -> Floats:
-            nonlocal going
-            going = going[kept]
+            nonlocal going, lengths
+            if len(set(kept)) < len(kept):
+                taken = going[kept]
+                caches[:] = [cache.taken(taken.tolist()) for cache in caches]
+                lengths, going = lengths[taken], np.arange(len(kept), dtype=np.int32)
+            else:
+                going = going[kept]
             wanted = np.arange(len(kept), dtype=np.int32)
             where = Read(rows=going, places=lengths[going], wanted=wanted)
             lengths[going] += 1

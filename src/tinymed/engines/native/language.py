@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,11 +67,15 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What stands before every row: an image that was read before."""
+    """What stands before rows: an image that was read before."""
 
     caches: Sequence[Cache]
     """One a layer, of one row each."""
     num_tokens: int
+
+
+Before = Shared | Mapping[int, Shared] | None
+"""What stands before every row, or before each by its number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +132,7 @@ class LanguageModel:
         return [Cache.empty(self._heads, rows=rows, tokens=tokens) for _ in self._layers]
 
     def read(
-        self, embeds: Floats, tokens: Read, own: Sequence[Cache], shared: Shared | None = None
+        self, embeds: Floats, tokens: Read, own: Sequence[Cache], shared: Before = None
     ) -> Floats:
         """Read more tokens: the logits after those that are wanted, (wanted, vocabulary).
 
@@ -135,7 +140,7 @@ class LanguageModel:
             embeds: Shape (tokens, hidden).
             tokens: Where they stand.
             own: One cache a layer, which they are put into.
-            shared: What every row sees before its own tokens.
+            shared: What the rows see before their own tokens.
         """
         logits = []
         for start in range(0, len(embeds), TOKENS_AT_ONCE):
@@ -150,12 +155,13 @@ class LanguageModel:
         return np.concatenate(logits) if len(logits) > 1 else logits[0]
 
     def _read_part(
-        self, embeds: Floats, tokens: Read, own: Sequence[Cache], shared: Shared | None
+        self, embeds: Floats, tokens: Read, own: Sequence[Cache], shared: Before
     ) -> Floats:
         work = self._buffers(len(embeds))
         work.hidden[:] = embeds
-        num_shared = 0 if shared is None else shared.num_tokens
-        positions = tokens.places + num_shared
+        positions = tokens.places.copy()
+        for together, before in _runs(tokens.rows, shared):
+            positions[together] += 0 if before is None else before.num_tokens
         turns = self._cosines[positions], self._sines[positions]
         rows, visible = tokens.rows, tokens.places + np.int32(1)
         for index, layer in enumerate(self._layers):
@@ -169,16 +175,17 @@ class LanguageModel:
                 rows, visible = rows[tokens.wanted], visible[tokens.wanted]
                 if not len(rows):
                     break
-            self._ops.attend(
-                work.joint,
-                self._heads,
-                own[index],
-                work.mixed,
-                rows=rows,
-                visible=visible,
-                shared=None if shared is None else shared.caches[index],
-                num_shared=num_shared,
-            )
+            for together, before in _runs(rows, shared):
+                self._ops.attend(
+                    work.joint[together],
+                    self._heads,
+                    own[index],
+                    work.mixed[together],
+                    rows=rows[together],
+                    visible=visible[together],
+                    shared=None if before is None else before.caches[index],
+                    num_shared=0 if before is None else before.num_tokens,
+                )
             self._finish(layer, work)
         return self._logits(work)
 
@@ -232,6 +239,16 @@ def _chosen(work: _Buffers, wanted: Places) -> _Buffers:
     fewer.hidden[:] = work.hidden[wanted]
     fewer.joint[:] = work.joint[wanted]
     return fewer
+
+
+def _runs(rows: Places, shared: Before) -> Iterator[tuple[slice, Shared | None]]:
+    """Tokens that stand together behind one and the same beginning, and that."""
+    if not isinstance(shared, Mapping):
+        yield slice(0, len(rows)), shared
+        return
+    starts = [0, *(np.flatnonzero(np.diff(rows)) + 1).tolist(), len(rows)]
+    for start, stop in pairwise(starts):
+        yield slice(start, stop), shared[int(rows[start])]
 
 
 def _layer(tensors: Tensors, name: str) -> _Layer:

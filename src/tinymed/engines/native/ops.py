@@ -58,6 +58,21 @@ class Cache:
             ),
         )
 
+    @property
+    def room(self) -> int:
+        """Tokens that each row has room for."""
+        return int(self.values.shape[2])
+
+    def put(self, row: int, other: Cache, other_row: int) -> None:
+        """Copy a row of a cache that has no more room to the beginning of one of these."""
+        parts = other.room // PART
+        self.keys[row, :, :parts] = other.keys[other_row]
+        self.values[row, :, : other.room] = other.values[other_row]
+
+    def taken(self, rows: list[int]) -> Cache:
+        """A copy of some rows; one that is named twice stands in it twice."""
+        return Cache(keys=self.keys[rows], values=self.values[rows])
+
     def keys_of(self, row: int, length: int) -> Halves:
         """A row's first keys, shape (kv heads, size, length); a copy."""
         _, kv_heads, _, size, _ = self.keys.shape

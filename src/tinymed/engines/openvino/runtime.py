@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
-from tinymed.engines.answering import BuildEngine, Reading
+from tinymed.engines.answering import BuildEngine
 from tinymed.engines.embedding import EMBEDDING, look_up
+from tinymed.engines.openvino.cached_language import CachedLanguage
 from tinymed.engines.openvino.compiling import compile_graph, plain_settings
 from tinymed.engines.openvino.mapped import released
+from tinymed.engines.openvino.state_lanes import StateLanes
 from tinymed.engines.openvino.vision_file import VisionGraph
-from tinymed.engines.rows import Integers, Rows, padded, rows_of
+from tinymed.engines.reading import Reading
+from tinymed.engines.rows import Integers, padded, rows_of
 
 Floats = npt.NDArray[np.float32]
-
-MASKED = np.float32(-65504)
-"""Lowest finite float16: below every score, and no infinity to turn into not-a-number."""
 
 PREFIX_TOKENS_AT_ONCE = 128
 """Tokens of a prompt's prefix that are read in one go. Each takes memory while it is read:
@@ -46,7 +45,7 @@ beside 8-bit weights, takes two thirds of the time but makes three times the err
 class _ReadImage:
     """The language model's key-value cache after the prompt's prefix."""
 
-    cache: tuple[Any, ...]
+    cache: list[Floats]
     num_tokens: int
 
 
@@ -70,9 +69,8 @@ class OpenVinoEngine(BuildEngine):
         precision = self._build.precision("language_model")
         language = _settings(precision, threads) | LANGUAGE_SETTINGS.get(precision, {})
         self._vision = VisionGraph(folder, vision)
-        self._language = compile_graph(folder / "language.xml", language)
-        self._states = self._language.query_state()
-        compiled = self._language.get_compiled_model()
+        self._language = CachedLanguage(compile_graph(folder / "language.xml", language))
+        compiled = self._language.compiled
         self.num_threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         self._embedding = np.load(folder / EMBEDDING, mmap_mode="r")
         # The plugin repacks the language model when it first reads many tokens, and some
@@ -81,10 +79,9 @@ class OpenVinoEngine(BuildEngine):
 
     def _read_image(self, tokens: Floats) -> _ReadImage:
         embeds = np.concatenate([self._embed(self._prompt.prefix_ids), tokens[None]], axis=1)
-        self._language.reset_state()
+        self._language.forget()
         self._read_prefix(embeds)
-        cache = tuple(ov.Tensor(state.state.data.copy()) for state in self._states)
-        return _ReadImage(cache=cache, num_tokens=embeds.shape[1])
+        return _ReadImage(cache=self._language.caches(), num_tokens=embeds.shape[1])
 
     @contextmanager
     def _reading(
@@ -97,17 +94,34 @@ class OpenVinoEngine(BuildEngine):
         rows = rows_of([len(ids) for ids in asked], num_cached=image.num_tokens)
 
         def first() -> Floats:
-            for state, saved in zip(self._states, image.cache, strict=True):
-                state.state = saved
+            self._language.resume(image.cache)
             with self._repacking("question"):
-                return self._read(self._embed(padded(asked)), rows, continued=[0] * len(asked))
+                embeds = self._embed(padded(asked))
+                return self._language.read(embeds, rows, continued=[0] * len(asked))
 
         def following(kept: list[int], tokens: list[int]) -> Floats:
             nonlocal rows
             rows = rows.following(kept)
-            return self._read(self._embed(np.array(tokens)[:, None]), rows, continued=kept)
+            embeds = self._embed(np.array(tokens)[:, None])
+            return self._language.read(embeds, rows, continued=kept)
 
         yield Reading(first=first, following=following)
+
+    def _open_lanes(self) -> StateLanes:
+        """Rows of a second request, whose state `encode` and `score` leave alone.
+
+        It shares everything else with the first. Saving the rows in the first one's place, and
+        putting them back, would cost as much as a step whenever somebody comes in between.
+        """
+
+        def read_question(image: _ReadImage, asked: list[int]) -> tuple[Floats, list[Floats]]:
+            with self._lock, self._reading(image, [asked], 1) as reading:
+                return reading.first()[0].copy(), self._language.caches()
+
+        def embed(tokens: Sequence[int]) -> Floats:
+            return look_up(self._embedding, tokens)
+
+        return StateLanes(self._language.another(), read_question, embed)
 
     def _embed(self, ids: Sequence[int] | Integers) -> Floats:
         """Embeddings of one row of ids, or of several of one length: (rows, tokens, hidden)."""
@@ -119,7 +133,7 @@ class OpenVinoEngine(BuildEngine):
             for start in range(0, embeds.shape[1], PREFIX_TOKENS_AT_ONCE):
                 part = embeds[:, start : start + PREFIX_TOKENS_AT_ONCE]
                 rows = rows_of([part.shape[1]], num_cached=start)
-                self._read(part, rows, continued=[0])
+                self._language.read(part, rows, continued=[0])
 
     @contextmanager
     def _repacking(self, what: str) -> Iterator[None]:
@@ -131,34 +145,7 @@ class OpenVinoEngine(BuildEngine):
         with released(self._build.folder / "language.bin"):
             yield
 
-    def _read(self, embeds: Floats, rows: Rows, *, continued: Sequence[int]) -> Floats:
-        """Read more tokens: the logits of each row's last, which hold until more is read.
-
-        Args:
-            embeds: Shape (rows, tokens, hidden).
-            rows: Where the tokens stand.
-            continued: The row of the cache that each row continues.
-        """
-        num_rows, num_tokens, _ = embeds.shape
-        return _infer(
-            self._language,
-            {
-                "inputs_embeds": embeds,
-                "position_ids": rows.positions,
-                "attention_mask": np.where(rows.visible, np.float32(0), MASKED),
-                "beam_idx": np.array(continued, np.int32),
-                "logit_rows": np.arange(num_rows) * num_tokens + rows.last,
-            },
-        )
-
 
 def _settings(precision: str, threads: int | None) -> dict[str, Any]:
     # Quantized products round activations to 8 bits all the same, but for LANGUAGE_SETTINGS.
     return plain_settings(threads) | SETTINGS[precision]
-
-
-def _infer(request: Any, inputs: dict[str, Any]) -> Floats:
-    """Run a graph for its first output; the array holds until the next run."""
-    outputs = request.infer(inputs, share_inputs=True, share_outputs=True)
-    values: Floats = outputs[0]
-    return values

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from tinymed.engines.greedy import Choice, answer_greedily
+from tinymed.engines.batch import Batch
+from tinymed.engines.batching import LaneBatch
+from tinymed.engines.decoding import Decoding, ScoredChoice, check_decoding
+from tinymed.engines.draft import Draft, OnText, with_chance
+from tinymed.engines.greedy import check_room
+from tinymed.engines.lanes import OneLane
 from tinymed.engines.protocol import Answer, EncodedImage, Pixels, Stages
+from tinymed.engines.reading import Floats, Reading, answer_along
 from tinymed.engines.rows import Rows, answer_in_rounds, padded, rows_of
+from tinymed.engines.scoring import CHOICES_AT_ONCE, check_choices, score_along, scored
+from tinymed.engines.token_texts import TokenTexts
 from tinymed.engines.torch.devices import find_device, synchronize
 from tinymed.errors import ConfigError
 from tinymed.images.prepare import Preprocessing
@@ -103,7 +112,9 @@ class TorchEngine:
         self.prompt_template = loaded.prompt.template.in_words()
         self.device = loaded.device
         self._prompt = loaded.prompt
+        self._texts = TokenTexts(loaded.prompt.tokenizer)
         self._model = loaded.model
+        self._context_tokens = loaded.model.config.get_text_config().max_position_embeddings
 
     @torch.inference_mode()
     def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:
@@ -159,7 +170,6 @@ class TorchEngine:
             lambda together: self._answer(image.state, together, max_new_tokens),
         )
 
-    @torch.inference_mode()
     def _answer(
         self,
         image: DynamicCache,
@@ -169,34 +179,86 @@ class TorchEngine:
         on_text: Callable[[str], None] | None = None,
         keep_logits: bool = False,
     ) -> list[Answer]:
-        """Answer questions side by side, each in a row of the cache that begins as the image's."""
+        """Answer questions side by side."""
+        drafts = [
+            self._draft(image, ids, Decoding(max_new_tokens=max_new_tokens), with_chance(on_text))
+            for ids in asked
+        ]
+        return answer_along(self._reading(image, asked), drafts, keep_logits=keep_logits)
+
+    def open_batch(self) -> Batch:
+        """A batch with no answers in it; they are decoded one after the other."""
+        return LaneBatch(OneLane(self._reading_of_one), self._ask)
+
+    def _ask(
+        self, image: EncodedImage, question: str, decoding: Decoding, on_text: OnText
+    ) -> tuple[list[int], Draft]:
+        check_decoding(decoding)
+        asked = self._prompt.question_ids(question)
+        num_tokens = image.state.get_seq_length() + len(asked)
+        check_room(num_tokens, decoding.max_new_tokens, context_tokens=self._context_tokens)
+        return asked, self._draft(image.state, asked, decoding, on_text)
+
+    def _draft(
+        self, image: DynamicCache, asked: list[int], decoding: Decoding, on_text: OnText | None
+    ) -> Draft:
+        return Draft(
+            self._texts,
+            {self._prompt.end_id},
+            decoding,
+            num_prompt_tokens=image.get_seq_length() + len(asked),
+            on_text=on_text,
+        )
+
+    def score(
+        self, image: EncodedImage, question: str, choices: Sequence[str]
+    ) -> list[ScoredChoice]:
+        """How likely the model finds each of several answers to a question, in their order.
+
+        Raises:
+            UserError: If the question or a choice does not fit the model.
+        """
+        asked = self._prompt.question_ids(question)
+        wanted = [self._prompt.answer_ids(choice) for choice in choices]
+        num_prompt_tokens = image.state.get_seq_length() + len(asked)
+        check_choices(choices, wanted, room=self._context_tokens - num_prompt_tokens)
+        scores: list[list[float]] = []
+        for start in range(0, len(wanted), CHOICES_AT_ONCE):
+            reading = self._reading(image.state, [asked])
+            scores += score_along(reading, wanted[start : start + CHOICES_AT_ONCE])
+        return [
+            scored(choice, ids, found, self._texts, num_prompt_tokens=num_prompt_tokens)
+            for choice, ids, found in zip(choices, wanted, scores, strict=True)
+        ]
+
+    @contextmanager
+    def _reading_of_one(
+        self,
+        image: DynamicCache,
+        asked: list[list[int]],
+        max_new_tokens: int,  # noqa: ARG002 (a cache grows as it is filled)
+    ) -> Iterator[Reading]:
+        yield self._reading(image, asked)
+
+    @torch.inference_mode()
+    def _reading(self, image: DynamicCache, asked: list[list[int]]) -> Reading:
+        """Begin to answer questions, each in a row of the cache that begins as the image's."""
         cache = copy.deepcopy(image)
         rows = rows_of([len(ids) for ids in asked], num_cached=image.get_seq_length())
-        first_logits: list[Tensor] = []
 
-        def first() -> list[Choice]:
+        @torch.inference_mode()
+        def first() -> Floats:
             cache.batch_repeat_interleave(len(asked))
-            logits = self._read(self._embed(torch.from_numpy(padded(asked))), cache, rows)
-            if keep_logits:
-                first_logits.extend(logits)
-            return [greedy(row) for row in logits]
+            return self._read(self._embed(torch.from_numpy(padded(asked))), cache, rows)
 
-        def following(kept: list[int], tokens: list[int]) -> list[Choice]:
+        @torch.inference_mode()
+        def following(kept: list[int], tokens: list[int]) -> Floats:
             nonlocal rows
             rows = rows.following(kept)
             cache.batch_select_indices(torch.tensor(kept, device=self.device))
-            logits = self._read(self._embed(torch.tensor(tokens)[:, None]), cache, rows)
-            return [greedy(row) for row in logits]
+            return self._read(self._embed(torch.tensor(tokens)[:, None]), cache, rows)
 
-        answers = answer_greedily(
-            first, following, self._prompt, max_new_tokens=max_new_tokens, on_text=on_text
-        )
-        if not keep_logits:
-            return answers
-        return [
-            replace(answer, first_token_logits=logits.numpy().copy())
-            for answer, logits in zip(answers, first_logits, strict=True)
-        ]
+        return Reading(first=first, following=following)
 
     def _see(self, pixels: Tensor) -> Tensor:
         """What the vision encoder gives the connector: shape (1, patches, features)."""
@@ -213,7 +275,7 @@ class TorchEngine:
         embedded: Tensor = self._model.get_input_embeddings()(ids.to(self.device))
         return embedded
 
-    def _read(self, embeds: Tensor, cache: DynamicCache, rows: Rows) -> Tensor:
+    def _read(self, embeds: Tensor, cache: DynamicCache, rows: Rows) -> Floats:
         """Read more tokens into the cache: the logits of each row's last, on the processor."""
         # Where everything is seen, as one answer's decoding does, no mask is the faster one.
         visible = rows.visible
@@ -227,14 +289,8 @@ class TorchEngine:
         ).last_hidden_state
         last = hidden[range(len(hidden)), rows.last]
         head = self._model.lm_head
-        logits: Tensor = head(last.to(_float_type(head, last.dtype)))
-        return logits.float().cpu()
-
-
-def greedy(logits: Tensor) -> Choice:
-    """The likeliest token and the logarithm of its probability."""
-    token = int(logits.argmax())
-    return token, float(torch.log_softmax(logits.double(), dim=-1)[token])
+        logits: Floats = head(last.to(_float_type(head, last.dtype))).float().cpu().numpy()
+        return logits
 
 
 def _float_type(module: nn.Module, otherwise: torch.dtype = torch.float32) -> torch.dtype:

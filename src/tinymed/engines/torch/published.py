@@ -14,10 +14,12 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from PIL import Image
@@ -32,8 +34,16 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 from transformers.models.auto import processing_auto
 
+from tinymed.engines.batch import Batch
+from tinymed.engines.batching import WholeAnswers
+from tinymed.engines.decoding import Decoding, ScoredChoice, check_decoding
+from tinymed.engines.draft import Draft, OnText
+from tinymed.engines.greedy import check_room
 from tinymed.engines.protocol import Answer, EncodedImage, Stages
+from tinymed.engines.sampling import Sampler
+from tinymed.engines.scoring import check_choices, log_probability, scored
 from tinymed.engines.stream import TextStream
+from tinymed.engines.token_texts import TokenTexts
 from tinymed.engines.torch.devices import find_device, half_precision, synchronize
 from tinymed.engines.torch.quantized import (
     PartReport,
@@ -43,6 +53,7 @@ from tinymed.engines.torch.quantized import (
     layers_to_pack,
     quantize_model,
 )
+from tinymed.engines.torch.steering import Floats, generate_steered, score_steered
 from tinymed.errors import ModelError, UserError
 from tinymed.extras import is_installed
 from tinymed.images.medical_image import MedicalImage
@@ -106,6 +117,7 @@ class TransformersEngine:
         self.device = find_device(device)
         self._processor = _load_processor(folder)
         self._stop_strings = read_stop_strings(folder)
+        self._texts = TokenTexts(self._processor.tokenizer.backend_tokenizer, self._decode)
         self._special = set(self._processor.tokenizer.all_special_tokens)
         self.preprocessing = _nominal(self._processor.image_processor)
         self.prompt_template = self._prompt("{question}")
@@ -113,6 +125,7 @@ class TransformersEngine:
         half = half_precision(self.device)
         wide = any(precision == "f32" for precision in dials.values())
         self._model = _load_model(folder, torch.float32 if wide else half)
+        self._context_tokens: int = self._model.config.get_text_config().max_position_embeddings
         asked = {part: dials[part] for part in precisions or {}}
         check_dials_act(layers_to_pack(self._model, dials), asked)
         self.parts: tuple[PartReport, ...] = quantize_model(
@@ -201,6 +214,7 @@ class TransformersEngine:
             prefill_ms=1000 * (watch.first - start),
             decode_ms=1000 * (end - watch.first),
             first_token_logits=logits[0].numpy() if keep_logits else None,
+            num_prompt_tokens=of_text["input_ids"].shape[1],
         )
 
     def answer_all(
@@ -210,6 +224,107 @@ class TransformersEngine:
         return [
             self.answer(image, question, max_new_tokens=max_new_tokens) for question in questions
         ]
+
+    def score(
+        self, image: EncodedImage, question: str, choices: Sequence[str]
+    ) -> list[ScoredChoice]:
+        """How likely the model finds each of several answers to a question, one after the other.
+
+        Raises:
+            UserError: If the question cannot be asked, or a choice does not fit the model.
+        """
+        inputs = self._of_question(image.state, question)
+        wanted = [self._wanted(question, choice) for choice in choices]
+        num_prompt_tokens = inputs["input_ids"].shape[1]
+        check_choices(choices, wanted, room=self._context_tokens - num_prompt_tokens)
+        found = [score_steered(self._model, inputs, tokens) for tokens in wanted]
+        return [
+            scored(choice, *steps, self._texts, num_prompt_tokens=num_prompt_tokens)
+            for choice, steps in zip(choices, found, strict=True)
+        ]
+
+    def open_batch(self) -> Batch:
+        """A batch with no answers in it; each is decoded as a whole."""
+        return WholeAnswers(self._begin)
+
+    def _begin(
+        self, image: EncodedImage, question: str, decoding: Decoding
+    ) -> Callable[[OnText], Answer]:
+        check_decoding(decoding)
+        inputs = self._of_question(image.state, question)
+        num_tokens = inputs["input_ids"].shape[1]
+        check_room(num_tokens, decoding.max_new_tokens, context_tokens=self._context_tokens)
+        return partial(self._decode_all, inputs, decoding)
+
+    @torch.inference_mode()
+    def _decode_all(self, inputs: dict[str, Any], decoding: Decoding, on_text: OnText) -> Answer:
+        """Decode an answer as it was asked for."""
+        draft = Draft(
+            self._texts,
+            self._end_ids(),
+            replace(decoding, stop=(*decoding.stop, *self._stop_strings)),
+            num_prompt_tokens=inputs["input_ids"].shape[1],
+            # The space before a text that ends every answer is not shown either.
+            on_text=None if self._stop_strings else on_text,
+        )
+        sampler = Sampler(decoding)
+        suppressed = self._model.generation_config.suppress_tokens or []
+        start = time.perf_counter()
+        first = 0.0
+
+        def choose(logits: Floats) -> tuple[int, bool]:
+            nonlocal first
+            first = first or time.perf_counter()
+            allowed = logits.copy()
+            allowed[suppressed] = -np.inf
+            choice = sampler.choose(allowed)
+            told = log_probability(logits, choice.token)
+            return choice.token, draft.goes_on_after(choice._replace(log_probability=told))
+
+        generate_steered(self._model, inputs, choose, max_new_tokens=decoding.max_new_tokens)
+        end = time.perf_counter()
+        answer = draft.finish(prefill_ms=1000 * (first - start), decode_ms=1000 * (end - first))
+        if self._stop_strings:
+            answer = replace(answer, text=answer.text.rstrip())
+            on_text(answer.text, answer.confidence)
+        return answer
+
+    def _of_question(self, seen: _SeenImage, question: str) -> dict[str, Any]:
+        """What the model reads of a question about an image that it has seen."""
+        inputs = self._inputs(seen.picture, self._checked(question))
+        of_text = {name: inputs[name] for name in _OF_TEXT if name in inputs}
+        features = {"mm_encoder_outputs": {"image": seen.features}}
+        return {**of_text, **seen.image_inputs, **features}
+
+    def _wanted(self, question: str, choice: str) -> list[set[int]]:
+        """The tokens of an answer and what ends it; the likeliest, where several can."""
+        if self._stop_strings:
+            return [{token} for token in self._choice_ids(question, choice + self._stop_strings[0])]
+        return [*({token} for token in self._choice_ids(question, choice)), self._end_ids()]
+
+    def _choice_ids(self, question: str, choice: str) -> list[int]:
+        """Token ids of an answer, as they are when it stands behind the prompt."""
+        tokenizer = self._processor.tokenizer
+        prompt, choice = self._prompt(question), choice.strip()
+
+        def ids_of(text: str) -> list[int]:
+            ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+            return ids
+
+        before = ids_of(prompt)
+        behind = ids_of(prompt + self._before_answer(prompt, question, choice) + choice)
+        is_continued = bool(self._processor.chat_template) and behind[: len(before)] == before
+        return behind[len(before) :] if is_continued else ids_of(choice)
+
+    def _before_answer(self, prompt: str, question: str, choice: str) -> str:
+        """The space that the checkpoint's own conversations have before an answer, or none."""
+        if not self._processor.chat_template:
+            return ""
+        told: str = self._processor.apply_chat_template(
+            [_said("user", question, with_image=True), _said("assistant", choice)], tokenize=False
+        )
+        between = told[len(prompt) :].partition(choice)[0] if told.startswith(prompt) else ""
+        return between if between.isspace() else ""
 
     def _checked(self, question: str) -> str:
         question = question.strip()
@@ -226,9 +341,8 @@ class TransformersEngine:
         if not self._processor.chat_template:
             # PaliGemma: the image, then bare words.
             return f"{self._processor.image_token}{question}"
-        content = [{"type": "image"}, {"type": "text", "text": question}]
         text: str = self._processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            [_said("user", question, with_image=True)], add_generation_prompt=True, tokenize=False
         )
         return text
 
@@ -273,6 +387,12 @@ class TransformersEngine:
             return_dict_in_generate=True,
             output_logits=True,
         )
+
+
+def _said(role: str, text: str, *, with_image: bool = False) -> dict[str, Any]:
+    """A turn as chat templates take it."""
+    image = [{"type": "image"}] if with_image else []
+    return {"role": role, "content": [*image, {"type": "text", "text": text}]}
 
 
 class _Watch(BaseStreamer):
