@@ -214,14 +214,14 @@ def test_hundreds_of_thousands_of_elements_are_refused_soon(tmp_path: Path) -> N
         for number in range(300_000)
     )
     (tmp_path / "a.dcm").write_bytes(header("1.2.840.10008.1.2.1") + elements)
-    assert "not a DICOM image" in refusal(tmp_path / "a.dcm")
+    assert "more than 100,000 elements" in refusal(tmp_path / "a.dcm")
 
 
 def test_sequences_nested_hundreds_deep_are_refused(tmp_path: Path) -> None:
     opened = struct.pack("<HH2sHI", 0x0040, 0xA730, b"SQ", 0, 0xFFFFFFFF)
     opened += struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
     (tmp_path / "a.dcm").write_bytes(header("1.2.840.10008.1.2.1") + opened * 2000)
-    assert "damaged (RecursionError)" in refusal(tmp_path / "a.dcm")
+    assert "nested more than 64 deep" in refusal(tmp_path / "a.dcm")
 
 
 def test_an_element_that_claims_four_gigabytes_is_refused(tmp_path: Path) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import struct
 import warnings
-import zlib
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +15,30 @@ import pydicom
 from PIL import Image
 from pydicom import uid
 from pydicom.encaps import get_frame
-from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from tinymed.errors import ImageError
+from tinymed.images.dicom_attribute import raw_value
+from tinymed.images.dicom_facts import FACT_KEYWORDS, image_facts
 from tinymed.images.dicom_grey import frame_attributes, render_grey
-from tinymed.images.limits import check_picture_size
+from tinymed.images.dicom_structure import checked_structure
+from tinymed.images.limits import (
+    MAX_ATTRIBUTE_BYTES,
+    MAX_DECODED_BYTES,
+    check_jpeg_scans,
+    check_picture_size,
+    chosen_frame,
+)
 from tinymed.images.medical_image import MedicalImage
+from tinymed.images.private_words import PRIVATE_KEYWORDS, private_words
+from tinymed.images.received import GreyLevels, ReceivedFrame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydicom.dataset import Dataset
-
-MAX_INFLATED_BYTES: Final = 256_000_000
-MAX_DECODED_BYTES: Final = 512_000_000
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
@@ -42,7 +48,7 @@ _NO_PICTURE = {
     uid.RTDoseStorage: "a radiotherapy dose map",
     uid.MediaStorageDirectoryStorage: "a DICOMDIR, the index of a disc",
 }
-_KEYWORDS = (
+_ATTRIBUTES = (
     "SOPClassUID",
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -59,11 +65,14 @@ _KEYWORDS = (
     "WindowCenter",
     "WindowWidth",
     "VOILUTFunction",
-    "VOILUTSequence",
     "RescaleSlope",
     "RescaleIntercept",
-    "ModalityLUTSequence",
     "PresentationLUTShape",
+    "PixelPresentation",
+)
+_TABLES = (
+    "VOILUTSequence",
+    "ModalityLUTSequence",
     "RedPaletteColorLookupTableDescriptor",
     "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor",
@@ -73,18 +82,19 @@ _KEYWORDS = (
     "SegmentedRedPaletteColorLookupTableData",
     "SegmentedGreenPaletteColorLookupTableData",
     "SegmentedBluePaletteColorLookupTableData",
-    "PixelPresentation",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
     "PixelData",
 )
-"""All that is taken from a data set; the patient's tags are skipped unread."""
+"""What may be long."""
+_KEYWORDS = (*_ATTRIBUTES, *_TABLES, *FACT_KEYWORDS, *PRIVATE_KEYWORDS)
+"""All that is taken from a data set; the rest is skipped unread."""
 
 
-def read_dicom(stream: BinaryIO) -> MedicalImage:
-    """Read the picture of a DICOM file, the middle frame where it has several.
+def receive_dicom(data: bytes, frame: int | None) -> ReceivedFrame:
+    """Decode one frame of a DICOM file, the middle one where `frame` is None.
 
     Grey pictures go through the pipeline of `dicom_grey`; colour ones become RGB. Neither
     notes nor errors hold anything from the patient's tags.
@@ -94,16 +104,26 @@ def read_dicom(stream: BinaryIO) -> MedicalImage:
             file nor folder.
     """
     with _quiet_pydicom():
-        _check_deflated_size(stream)
+        stream = BytesIO(checked_structure(data))
         dataset = pydicom.dcmread(stream, force=True, specific_tags=list(_KEYWORDS))
+        _check_attributes(dataset)
         _check_holds_picture(dataset)
         num_frames = max(1, int(dataset.get("NumberOfFrames") or 1))
-        index = (num_frames - 1) // 2
+        index = chosen_frame(frame, num_frames)
         notes = [f"frame {index + 1} of {num_frames}"] if num_frames > 1 else []
         _check_stated_size(dataset)
-        frame = _decode(dataset, index, num_frames, notes)
-        pixels = _to_rgb(frame, frame_attributes(dataset, index), notes)
-    return MedicalImage(pixels=pixels, source="dicom", notes=tuple(notes))
+        stored = _decode(dataset, index, num_frames, notes)
+        attributes = frame_attributes(dataset, index)
+        _check_attributes(attributes)
+        pixels, levels = _to_rgb(stored, attributes, notes)
+        return ReceivedFrame(
+            image=MedicalImage(pixels=pixels, source="dicom", notes=tuple(notes)),
+            levels=levels,
+            frame=index,
+            num_frames=num_frames,
+            facts=image_facts(attributes),
+            private_words=private_words(dataset),
+        )
 
 
 @contextmanager
@@ -121,28 +141,11 @@ def _quiet_pydicom() -> Iterator[None]:
         logger.propagate = propagate
 
 
-def _check_deflated_size(stream: BinaryIO) -> None:
-    """Refuse a deflated file that swells beyond the limit; pydicom inflates without one."""
-    read_preamble(stream, force=True)
-    meta = read_dataset(
-        stream,
-        is_implicit_VR=False,
-        is_little_endian=True,
-        stop_when=lambda tag, _vr, _length: tag >> 16 != 2,  # noqa: PLR2004 - file meta group
-    )
-    if meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        num_bytes = 0
-        chunk = stream.read(2**16)
-        while chunk and not inflater.eof:
-            num_bytes += len(inflater.decompress(chunk, 2**20))
-            if num_bytes > MAX_INFLATED_BYTES:
-                raise ImageError(
-                    f"it inflates to more than {MAX_INFLATED_BYTES // 1_000_000} MB; "
-                    "export it without deflate compression"
-                )
-            chunk = inflater.unconsumed_tail or stream.read(2**16)
-    stream.seek(0)
+def _check_attributes(dataset: Dataset) -> None:
+    """Refuse an attribute of millions of values before they are turned into numbers."""
+    for keyword in (*_ATTRIBUTES, *FACT_KEYWORDS):
+        if len(raw_value(dataset, keyword)) > MAX_ATTRIBUTE_BYTES:
+            raise ImageError(f"its {keyword} is damaged; export or copy it again")
 
 
 def _check_holds_picture(dataset: Dataset) -> None:
@@ -197,11 +200,13 @@ def _decode(dataset: Dataset, index: int, num_frames: int, notes: list[str]) -> 
             f"it is compressed with {method}, which cannot be decoded here; "
             "export it uncompressed or as JPEG 2000"
         )
-    if syntax.is_encapsulated:
-        codestream = get_frame(dataset.PixelData, index, number_of_frames=num_frames)
-        _check_codestream_size(codestream, int(dataset.Columns), int(dataset.Rows))
     try:
+        if syntax.is_encapsulated:
+            codestream = _codestream(dataset, index, num_frames)
+            _check_codestream_size(codestream, int(dataset.Columns), int(dataset.Rows))
         return pixel_array(dataset, index=index)
+    except (ImageError, MemoryError):
+        raise
     except Image.DecompressionBombWarning as error:
         raise ImageError("its compressed picture has too many pixels; scale it down") from error
     # The border to several codecs, each with errors of its own, whose text quotes the file.
@@ -209,6 +214,18 @@ def _decode(dataset: Dataset, index: int, num_frames: int, notes: list[str]) -> 
         raise ImageError(
             "its pixel data are damaged or cut short; export or copy it again"
         ) from error
+
+
+def _codestream(dataset: Dataset, index: int, num_frames: int) -> bytes:
+    """Find what pydicom will decode, by the same tables."""
+    names = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+    tables = tuple(dataset[name].value for name in names if name in dataset)
+    return get_frame(
+        dataset.PixelData,
+        index,
+        number_of_frames=num_frames,
+        extended_offsets=tables if len(tables) == len(names) else None,
+    )
 
 
 def _guessed_syntax(dataset: Dataset) -> uid.UID:
@@ -231,6 +248,7 @@ def _check_codestream_size(codestream: bytes, columns: int, rows: int) -> None:
         if num_components > 4:  # noqa: PLR2004 - colour and transparency
             raise ImageError(f"it has {num_components} colour channels; export it as RGB")
     elif codestream.startswith(b"\xff\xd8"):
+        check_jpeg_scans(codestream, columns * rows)
         try:
             with Image.open(BytesIO(codestream), formats=("JPEG",)) as image:
                 size = image.size
@@ -245,20 +263,33 @@ def _check_codestream_size(codestream: bytes, columns: int, rows: int) -> None:
         )
 
 
-def _to_rgb(frame: npt.NDArray[Any], dataset: Dataset, notes: list[str]) -> npt.NDArray[np.uint8]:
+def _to_rgb(
+    frame: npt.NDArray[Any], dataset: Dataset, notes: list[str]
+) -> tuple[npt.NDArray[np.uint8], GreyLevels | None]:
     photometric = str(dataset.PhotometricInterpretation).strip()
     if photometric in _GREY and frame.ndim == 2:  # noqa: PLR2004 - (height, width)
         grey = render_grey(frame, dataset, notes)
-        return np.stack([grey] * 3, axis=-1)
+        return np.stack([grey.shown] * 3, axis=-1), grey.levels
     if photometric == "PALETTE COLOR" and frame.ndim == 2:  # noqa: PLR2004 - (height, width)
         notes.append("colours from the file's palette")
-        coloured = apply_color_lut(frame, _with_native_palette(dataset))[..., :3]
-        return _to_eight_bits(coloured, int(dataset.RedPaletteColorLookupTableDescriptor[2]))
+        return _coloured(frame, dataset), None
     if photometric in _COLOUR and frame.shape[2:] == (3,):
         if photometric != "RGB":
             notes.append(f"{photometric} converted to RGB")
-        return _to_eight_bits(frame, int(dataset.BitsStored))
+        return _to_eight_bits(frame, int(dataset.BitsStored)), None
     raise ImageError("its colour model is not supported; export it as RGB or grey scale")
+
+
+def _coloured(frame: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.uint8]:
+    try:
+        coloured = apply_color_lut(frame, _with_native_palette(dataset))[..., :3]
+        bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
+    except MemoryError:
+        raise
+    # The border to pydicom, for which a palette of a few bytes fails in numpy.
+    except Exception as error:
+        raise ImageError("its palette is damaged; export or copy it again") from error
+    return _to_eight_bits(coloured, bits)
 
 
 def _with_native_palette(dataset: Dataset) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,43 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_voi_lut
 
 from tinymed.errors import ImageError
-from tinymed.images.grey_levels import percentile_range, to_eight_bit
+from tinymed.images.grey_levels import (
+    linear_window,
+    narrowed,
+    percentile_range,
+    spread,
+    to_eight_bit,
+)
+from tinymed.images.received import GreyLevels
 
 _MAX_TABLE_LEVELS = 2**16
 _WINDOW_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
-def render_grey(
-    frame: npt.NDArray[Any], dataset: Dataset, notes: list[str]
-) -> npt.NDArray[np.uint8]:
-    """Eight-bit grey picture of one frame, bright where the tissue is dense.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreyPicture:
+    """One grey frame, as a reading screen shows it and as a viewer windows it."""
+
+    shown: npt.NDArray[np.uint8]
+    """Shape (height, width), bright where the tissue is dense."""
+    levels: GreyLevels | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """How stored levels are shown, each array of their shape."""
+
+    values: npt.NDArray[Any]
+    """After the modality transform."""
+    shown: npt.NDArray[np.uint8]
+    center: float
+    width: float
+    """Of a linear window, in the unit of `values`, that shows them so or nearly."""
+    is_inverted: bool
+
+
+def render_grey(frame: npt.NDArray[Any], dataset: Dataset, notes: list[str]) -> GreyPicture:
+    """Show one frame, bright where the tissue is dense.
 
     In the order that PS3.4 N.2 sets: modality LUT or rescale; VOI LUT, else the file's first
     window, else percentiles; inversion; padding made black. All but the last work on single
@@ -37,15 +65,22 @@ def render_grey(
     padding = _padding_mask(frame, dataset)
     low, high = frame.min(), frame.max()
     if float(high) - float(low) < _MAX_TABLE_LEVELS and np.issubdtype(frame.dtype, np.integer):
-        levels = np.arange(int(low), int(high) + 1)
-        positions = frame.astype(np.int64) - int(low)
-        picture = _show(levels, frame, padding, dataset, notes)[positions]
+        stored = np.arange(int(low), int(high) + 1)
+        view = _view(stored, frame, padding, dataset, notes)
+        shown = spread(view.shown, frame, int(low))
+        levels = _viewer_levels(stored, view)
+        if levels is not None:
+            levels = _with_values(levels, spread(levels.values, frame, int(low)))
     else:
-        picture = _show(frame, frame, padding, dataset, notes)
+        view = _view(frame, frame, padding, dataset, notes)
+        shown, levels = view.shown, _viewer_levels(frame, view)
     if padding.any():
-        picture[padding] = 0
+        shown[padding] = 0
         notes.append("pixel padding made black")
-    return picture
+        if levels is not None and not padding.all():
+            inside = levels.values[~padding]
+            levels.values[padding] = inside.max() if levels.is_inverted else inside.min()
+    return GreyPicture(shown=shown, levels=levels)
 
 
 def frame_attributes(dataset: Dataset, index: int) -> Dataset:
@@ -56,30 +91,75 @@ def frame_attributes(dataset: Dataset, index: int) -> Dataset:
     shared = dataset.get("SharedFunctionalGroupsSequence") or []
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
     for group in (*shared[:1], *per_frame[index : index + 1]):
-        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+        for name in (
+            "PixelValueTransformationSequence",
+            "FrameVOILUTSequence",
+            "PixelMeasuresSequence",
+        ):
             for item in group.get(name) or []:
                 merged.update(item)
     return merged
 
 
-def _show(
+def _view(
     levels: npt.NDArray[Any],
     frame: npt.NDArray[Any],
     padding: npt.NDArray[np.bool_],
     dataset: Dataset,
     notes: list[str],
-) -> npt.NDArray[np.uint8]:
+) -> _View:
     values, note = _modality_values(levels, dataset)
     if note:
         notes.append(note)
-    shown = _voi_levels(values, dataset, notes)
-    if shown is None:
+    windowed = _voi_levels(values, dataset, notes)
+    if windowed is None:
         stored = frame if padding.all() else frame[~padding]
         ends, _ = _modality_values(np.rint(percentile_range(stored)).astype(np.int64), dataset)
         low, high = sorted(ends.tolist())
         notes.append(f"no window in the file: percentiles, {low:g} to {high:g}")
-        shown = to_eight_bit(values, low, high)
-    return _inverted_if_asked(shown, dataset, notes)
+        windowed = to_eight_bit(values, low, high), *linear_window(low, high)
+    shown, center, width = windowed
+    is_inverted = _is_inverted(dataset, notes)
+    return _View(
+        values=values,
+        shown=255 - shown if is_inverted else shown,
+        center=center,
+        width=width,
+        is_inverted=is_inverted,
+    )
+
+
+def _viewer_levels(stored: npt.NDArray[Any], view: _View) -> GreyLevels | None:
+    """Give a viewer the values after the modality transform, else the stored ones."""
+    if not np.isfinite((view.center, view.width)).all():
+        return None
+    levels = narrowed(view.values)
+    if levels is not None:
+        return GreyLevels(
+            values=levels, center=view.center, width=view.width, is_inverted=view.is_inverted
+        )
+    levels = narrowed(stored)
+    if levels is None:
+        return None
+    # Only a rescale leaves whole numbers or 16 bits: it is undone for the window.
+    first, last = int(stored.argmin()), int(stored.argmax())
+    stored_low, values_low = float(stored.flat[first]), float(view.values.flat[first])
+    rise = float(view.values.flat[last]) - values_low
+    if not rise or not np.isfinite(rise):
+        return None
+    slope = rise / (float(stored.flat[last]) - stored_low)
+    return GreyLevels(
+        values=levels,
+        center=stored_low + (view.center - values_low) / slope,
+        width=max(1.0, abs(view.width / slope)),
+        is_inverted=view.is_inverted != (slope < 0),
+    )
+
+
+def _with_values(levels: GreyLevels, values: npt.NDArray[Any]) -> GreyLevels:
+    return GreyLevels(
+        values=values, center=levels.center, width=levels.width, is_inverted=levels.is_inverted
+    )
 
 
 def _modality_values(
@@ -98,12 +178,14 @@ def _modality_values(
 
 def _voi_levels(
     values: npt.NDArray[Any], dataset: Dataset, notes: list[str]
-) -> npt.NDArray[np.uint8] | None:
+) -> tuple[npt.NDArray[np.uint8], float, float] | None:
+    """Values as shown, center and width of the window; None where the file has none."""
     tables = dataset.get("VOILUTSequence")
     if tables:
         table, first, bits = _lookup_table(tables[0], dataset)
         notes.append("VOI LUT")
-        return to_eight_bit(_look_up(np.rint(values), table, first), 0, 2**bits - 1)
+        shown = to_eight_bit(_look_up(np.rint(values), table, first), 0, 2**bits - 1)
+        return shown, *_nearest_window(values, shown)
     center = _first_number(dataset.get("WindowCenter"), None)
     width = _first_number(dataset.get("WindowWidth"), None)
     function = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
@@ -113,7 +195,15 @@ def _voi_levels(
         return None
     suffix = "" if function == "LINEAR" else f" {function}"
     notes.append(f"window center {center:g} width {width:g}{suffix}")
-    return _windowed(values, center, width, function)
+    return _windowed(values, center, width, function), center, width
+
+
+def _nearest_window(values: npt.NDArray[Any], shown: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """Center and width of the linear window over the values between darkest and brightest."""
+    between = values[(shown > shown.min()) & (shown < shown.max())]
+    if not between.size:
+        between = values
+    return linear_window(float(between.min()), float(between.max()))
 
 
 def _windowed(
@@ -131,17 +221,15 @@ def _windowed(
     return to_eight_bit(apply_voi_lut(values, view), 0, 255)
 
 
-def _inverted_if_asked(
-    shown: npt.NDArray[np.uint8], dataset: Dataset, notes: list[str]
-) -> npt.NDArray[np.uint8]:
+def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
     # PresentationLUTShape says the same as MONOCHROME1 once more; twice would undo it.
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
         notes.append("inverted: MONOCHROME1")
-    elif str(dataset.get("PresentationLUTShape", "")).strip().upper() == "INVERSE":
+        return True
+    if str(dataset.get("PresentationLUTShape", "")).strip().upper() == "INVERSE":
         notes.append("inverted: PresentationLUTShape INVERSE")
-    else:
-        return shown
-    return 255 - shown
+        return True
+    return False
 
 
 def _padding_mask(frame: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.bool_]:
@@ -158,7 +246,7 @@ def _lookup_table(item: Dataset, dataset: Dataset) -> tuple[npt.NDArray[Any], in
     """Entries, the value that the first one stands for, and bits per entry."""
     num_entries, first, bits = (int(number) for number in item.LUTDescriptor)
     num_entries = num_entries or 2**16
-    data = item.LUTData
+    data = item.LUTData or b""
     if isinstance(data, bytes):
         width = 1 if len(data) < 2 * num_entries else 2
         little_endian = dataset.original_encoding[1] is not False

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from tinymed.errors import ImageError
-from tinymed.images.grey_levels import percentile_range, to_eight_bit
-from tinymed.images.limits import check_picture_size
+from tinymed.images.grey_levels import percentile_range, spread, to_eight_bit, viewer_levels
+from tinymed.images.limits import check_jpeg_scans, check_picture_size, chosen_frame
 from tinymed.images.medical_image import MedicalImage
+from tinymed.images.received import ImageFacts, ReceivedFrame
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from tinymed.images.received import GreyLevels
+
 RasterFormat = Literal["png", "jpeg"]
 
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
+_NUM_LEVELS = 2**16
+_CAMERA_TAGS = (ExifTags.Base.Make, ExifTags.Base.Model)
 
 
 def read_raster(stream: BinaryIO, source: RasterFormat) -> MedicalImage:
+    """Read a PNG or JPEG picture, as `receive_raster` does."""
+    return receive_raster(stream, source).image
+
+
+def receive_raster(
+    stream: BinaryIO, source: RasterFormat, frame: int | None = None
+) -> ReceivedFrame:
     """Read a PNG or JPEG picture, the right way up.
 
     Grey levels beyond eight bits are scaled by the picture's own percentiles: such files hold
@@ -38,15 +50,43 @@ def read_raster(stream: BinaryIO, source: RasterFormat) -> MedicalImage:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(stream, formats=(source.upper(),)) as image:
                 check_picture_size(*image.size)
+                if source == "jpeg":
+                    _check_scans(stream, image.width * image.height)
+                index = chosen_frame(frame, 1)
                 image.load()
-                pixels = _to_rgb(_upright(image, notes), notes)
+                facts = ImageFacts(is_from_camera=_is_from_camera(image))
+                pixels, levels = _to_rgb(_upright(image, notes), notes)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ImageError("it has too many pixels; scale it down") from error
-    except (OSError, SyntaxError, EOFError) as error:
+    # ValueError: Pillow's, of text and colour profiles that swell.
+    except (OSError, SyntaxError, EOFError, ValueError) as error:
         raise ImageError(
             f"its {source.upper()} data are damaged or cut short; export or copy it again"
         ) from error
-    return MedicalImage(pixels=pixels, source=source, notes=tuple(notes))
+    return ReceivedFrame(
+        image=MedicalImage(pixels=pixels, source=source, notes=tuple(notes)),
+        levels=levels,
+        frame=index,
+        num_frames=1,
+        facts=facts,
+    )
+
+
+def _check_scans(stream: BinaryIO, num_pixels: int) -> None:
+    position = stream.tell()
+    stream.seek(0)
+    check_jpeg_scans(stream.read(), num_pixels)
+    stream.seek(position)
+
+
+def _is_from_camera(image: Image.Image) -> bool:
+    exif = image.getexif()
+    if any(exif.get(tag) for tag in _CAMERA_TAGS):
+        return True
+    try:
+        return ExifTags.Base.ExposureTime in exif.get_ifd(ExifTags.IFD.Exif)
+    except Exception:  # noqa: BLE001 - of a damaged table; the picture is good without it
+        return False
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -57,15 +97,24 @@ def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     return ImageOps.exif_transpose(image)
 
 
-def _to_rgb(image: Image.Image, notes: list[str]) -> npt.NDArray[np.uint8]:
+def _to_rgb(
+    image: Image.Image, notes: list[str]
+) -> tuple[npt.NDArray[np.uint8], GreyLevels | None]:
     if image.mode == "I" or image.mode.startswith("I;16"):
         levels = np.asarray(image)
         low, high = percentile_range(levels)
         notes.append(f"grey levels {low:g} to {high:g} scaled to 8 bit")
-        return np.stack([to_eight_bit(levels, low, high)] * 3, axis=-1)
+        shown = _shown(levels, low, high)
+        return np.stack([shown] * 3, axis=-1), viewer_levels(levels, low, high)
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         notes.append("transparency laid on black")
         with_alpha = image.convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        return np.array(Image.alpha_composite(black, with_alpha).convert("RGB"))
-    return np.array(image.convert("RGB"))
+        return np.array(Image.alpha_composite(black, with_alpha).convert("RGB")), None
+    return np.array(image.convert("RGB")), None
+
+
+def _shown(levels: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
+    if levels.dtype.itemsize > 2:  # noqa: PLR2004 - bytes; a table of all levels is too large
+        return to_eight_bit(levels, low, high)
+    return spread(to_eight_bit(np.arange(_NUM_LEVELS), low, high), levels, 0)
