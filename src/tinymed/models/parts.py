@@ -97,6 +97,20 @@ LANGUAGE_MODELS = {
     ),
 }
 
+TEXT_DETECTOR = Part(
+    role="text_detector",
+    package="rapidocr",
+    version="3.10.0",
+    wheel="rapidocr-3.10.0-py3-none-any.whl",
+    wheel_sha256="2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050",
+    wheel_bytes=27_288_134,
+    member="rapidocr/models/PP-OCRv6_det_small.onnx",
+    sha256="090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+    num_bytes=9_929_594,
+    licence="Apache-2.0 (the package and PP-OCR's models)",
+)
+"""Finds writing in an image for the gate "text"; no model needs it to answer."""
+
 
 def vision_encoder(name: str) -> VisionEncoder:
     """Look a vision encoder up by its exact name.

@@ -6,6 +6,7 @@ import click
 
 from tinymed.cli.evaluate.audit import audit
 from tinymed.cli.evaluate.compare import compare
+from tinymed.cli.evaluate.gates import gates
 from tinymed.cli.evaluate.judge import judge
 from tinymed.cli.evaluate.options import CONTEXT
 from tinymed.cli.evaluate.report import report
@@ -23,5 +24,5 @@ def evaluate() -> None:
     """
 
 
-for _command in (run, score, compare, audit, judge, report):
+for _command in (run, score, compare, audit, gates, judge, report):
     evaluate.add_command(_command)

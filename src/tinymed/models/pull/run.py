@@ -11,7 +11,7 @@ from tinymed.errors import ConfigError, ModelError
 from tinymed.models.bundle.install import install_bundle
 from tinymed.models.bundle.read import is_bundle
 from tinymed.models.catalog import find_model
-from tinymed.models.fetch import fetch_parts
+from tinymed.models.fetch import fetch_parts, fetch_text_detector
 from tinymed.models.headers.admit import admit
 from tinymed.models.installed import (
     check_name,
@@ -104,6 +104,9 @@ def pull(request: PullRequest, *, progress: bool = True) -> Pulled:
             return _pulled(installed_folder(request.reference))
         manifest = find_model(reference.place)
         parts = fetch_parts(manifest, progress=progress, folders=request.folders)
+        detector = fetch_text_detector(progress=progress, folders=request.folders)
+        if detector is not None:
+            parts["text_detector"] = detector
         return Pulled(name=manifest.name, kind="tinymed", folder=manifest.folder, files=parts)
     name = check_name(request.name or reference.name)
     if (here := installed_folder(name)).is_dir():

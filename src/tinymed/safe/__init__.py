@@ -1,0 +1,1 @@
+"""The safe answer: gates before and after the model, and "cannot tell" where they close."""

@@ -1,0 +1,1 @@
+"""The gates that look at the image: quality, a photo of a film, writing, scope."""
