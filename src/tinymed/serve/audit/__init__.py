@@ -1,0 +1,1 @@
+"""What was asked, answered and judged, in rows that a later hand cannot change unseen."""

@@ -1,0 +1,99 @@
+"""The audit as the server writes it."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from tinymed.serve.audit.entry import Entry
+from tinymed.serve.audit.errors import AuditError, audit_error
+from tinymed.serve.audit.store import append_rows, open_to_write, transaction
+
+
+class AuditLog:
+    """The audit of one server; threads take turns, other processes are refused."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: FileLock) -> None:
+        """Use `AuditLog.open`."""
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+        self._turn = threading.Lock()
+        self._file = _identity(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an audit, made if missing, for this process alone.
+
+        Raises:
+            AuditError: If another process holds it, it is no audit, a newer tinymed's, damaged,
+                or cannot be written.
+        """
+        lock = hold(path)
+        try:
+            return cls(path, open_to_write(path), lock)
+        except AuditError:
+            lock.release()
+            raise
+
+    def append(self, *entries: Entry) -> tuple[int, ...]:
+        """Write all entries or none; they are on the disk when this returns their numbers.
+
+        Raises:
+            AuditError: If they are not on the disk.
+        """
+        with self._turn:
+            try:
+                with transaction(self._connection):
+                    numbers = append_rows(self._connection, entries)
+                self._refuse_another_file()
+            except (OSError, sqlite3.Error) as error:
+                raise audit_error(self.path, error, what="written") from error
+            return numbers
+
+    def close(self) -> None:
+        """Close the file and let another process have it; a second call does nothing."""
+        with self._turn:
+            self._connection.close()
+            self._lock.release()
+
+    def _refuse_another_file(self) -> None:
+        """What is written to a file that was deleted or replaced is lost when this one closes."""
+        wal = self.path.with_name(self.path.name + "-wal")
+        if _identity(self.path) != self._file or not wal.exists():
+            raise AuditError(
+                f"The audit '{self.path}' was deleted or replaced while in use: start again."
+            )
+
+
+def hold(path: Path) -> FileLock:
+    """Hold an audit for this process; the system lets go when the process ends.
+
+    Raises:
+        AuditError: If another holds it, or its folder cannot be written.
+    """
+    # Not thread-local: the thread that closes need not be the one that opened.
+    lock = FileLock(f"{path}.lock", mode=0o600, blocking=False, thread_local=False)
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, parents=True)
+        lock.acquire()
+    except Timeout as error:
+        raise AuditError(
+            f"The audit '{path}' is held by another process: stop that one, or name another file."
+        ) from error
+    except OSError as error:
+        raise audit_error(path, error, what="opened") from error
+    return lock
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
