@@ -68,6 +68,21 @@ COMMANDS = {
         attribute="profile",
         help="Know what a model takes: before a download, on this machine, and for its quality.",
     ),
+    "serve": LazyCommand(
+        module="tinymed.cli.serve",
+        attribute="serve",
+        help="Serve a local web page and API that answer about medical images.",
+    ),
+    "users": LazyCommand(
+        module="tinymed.cli.users",
+        attribute="users",
+        help="Say who may sign in to a server.",
+    ),
+    "logs": LazyCommand(
+        module="tinymed.cli.logs",
+        attribute="logs",
+        help="Verify, export and purge the audit of served answers.",
+    ),
     "doctor": LazyCommand(
         module="tinymed.cli.doctor",
         attribute="doctor",

@@ -1,0 +1,1 @@
+"""Who may ask: users with passwords, programs with tokens, sessions of browsers."""

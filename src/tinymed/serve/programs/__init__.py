@@ -1,0 +1,1 @@
+"""What programs speak: OpenAI's and Ollama's shapes, so that their clients connect."""

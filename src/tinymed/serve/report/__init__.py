@@ -1,0 +1,1 @@
+"""One case on paper, and as JSON."""
