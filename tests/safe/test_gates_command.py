@@ -11,7 +11,6 @@ from scoring_engine import ScoringEngine, truthful, write_set
 
 from tinymed.cli.evaluate.gates import gates
 from tinymed.quantize import first_use
-from tinymed.safe import measure
 
 
 @pytest.fixture
@@ -51,11 +50,8 @@ def test_every_option_has_its_effect(
 
 
 def test_without_json_it_prints_tables(
-    tmp_path: Path,
-    opened: list[tuple[str, dict[str, object]]],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, opened: list[tuple[str, dict[str, object]]]
 ) -> None:
-    monkeypatch.setattr(measure, "find_text_finder", lambda: None)
     samples = write_set(tmp_path / "set", "validation", images=range(40))
     result = call("nano", samples, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output

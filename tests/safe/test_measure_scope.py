@@ -13,15 +13,9 @@ from scoring_engine import ScoringEngine, truthful, write_set
 
 from tinymed.errors import DataError, ModelError
 from tinymed.jsonl import read_samples
-from tinymed.safe import measure
 from tinymed.safe.image.scope import SCOPE_FILE
 from tinymed.safe.measure import MeasureSettings, measure_gates
 from tinymed.safe.policy import read_policy, read_scope
-
-
-@pytest.fixture(autouse=True)
-def _without_text_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "find_text_finder", lambda: None)
 
 
 @pytest.fixture

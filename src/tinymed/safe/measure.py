@@ -87,7 +87,7 @@ def measure_gates(
     test = None if settings.test is None else samples_to_ask(settings.test, settings.limit)
     notes = [] if test is None else _overlap(validation.samples, test.samples)
     training = [samples_to_ask(path, None) for path in settings.training]
-    finder = find_text_finder()
+    finder = find_text_finder() if see is None else None
     identity = _identity(engine, settings, validation, test) | {
         "training": [path.name for path in settings.training],
         "training_sha256": [one.file_digest for one in training],

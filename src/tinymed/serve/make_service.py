@@ -7,7 +7,7 @@ from functools import partial
 from tinymed.images.decoder import Decoder
 from tinymed.serve.audit.location import audit_path
 from tinymed.serve.audit.log import AuditLog
-from tinymed.serve.load_model import load_model
+from tinymed.serve.desk.load_model import load_model
 from tinymed.serve.service import Service
 from tinymed.serve.settings import ServeSettings
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from tinymed.engines.protocol import EncodedImage
 from tinymed.safe.safe_answer import SafeAnswer
-from tinymed.serve.events import Timings
+from tinymed.serve.asked.events import Timings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -11,23 +11,29 @@ from dataclasses import asdict
 from typing import Any
 
 from tinymed.images.received import ReceivedFrame
-from tinymed.serve.as_json import verdict_json
-from tinymed.serve.asking import Asking, Office
+from tinymed.serve.asked.as_json import verdict_json
+from tinymed.serve.asked.asking import Asking, Office
+from tinymed.serve.asked.audited import (
+    AuditedQuestion,
+    AuditedWords,
+    received,
+    started,
+    verdict_entry,
+)
+from tinymed.serve.asked.events import Event
+from tinymed.serve.asked.question import Question, Verdict, check_question, check_verdict
+from tinymed.serve.asked.recorder import Recorder
 from tinymed.serve.audit.entry import Entry
 from tinymed.serve.audit.errors import AuditError
 from tinymed.serve.audit.log import AuditLog
-from tinymed.serve.audited import AuditedQuestion, AuditedWords, received, started, verdict_entry
 from tinymed.serve.background import Background
-from tinymed.serve.cases import Case, Cases
-from tinymed.serve.desk import Desk
-from tinymed.serve.events import Event
-from tinymed.serve.jobs import Picture, ReadJob
-from tinymed.serve.loaded_model import LoadedModel, ModelFacts
+from tinymed.serve.cases.cases import Case, Cases
+from tinymed.serve.cases.pictures import DecodesImages, Pictures
+from tinymed.serve.desk.desk import Desk
+from tinymed.serve.desk.jobs import Picture, ReadJob
+from tinymed.serve.desk.loaded_model import LoadedModel, ModelFacts
 from tinymed.serve.metrics import Metrics
-from tinymed.serve.pictures import DecodesImages, Pictures
-from tinymed.serve.question import Question, Verdict, check_question, check_verdict
 from tinymed.serve.readiness import Readiness, State
-from tinymed.serve.recorder import Recorder
 from tinymed.serve.refusals import TooLargeError, TooManyWaitingError
 from tinymed.serve.settings import ServeSettings
 

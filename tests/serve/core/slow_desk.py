@@ -23,9 +23,9 @@ from tinymed.images.received import GreyLevels, ImageFacts, ReceivedFrame
 from tinymed.safe.answering import OpenQuestion, SeenImage
 from tinymed.safe.gate import Alert
 from tinymed.safe.safe_answer import SafeAnswer
+from tinymed.serve.asked.events import Answered, Event
 from tinymed.serve.audit.log import AuditLog
-from tinymed.serve.events import Answered, Event
-from tinymed.serve.loaded_model import LoadedModel, ModelFacts
+from tinymed.serve.desk.loaded_model import LoadedModel, ModelFacts
 from tinymed.serve.service import Case, Question, Service
 from tinymed.serve.settings import ServeSettings
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from slow_desk import JsonDecoder, picture
 
-from tinymed.serve.cases import MAX_HISTORY, Case, Cases
-from tinymed.serve.read_images import SHARE_OF_READ_IMAGES
+from tinymed.serve.cases.cases import MAX_HISTORY, Case, Cases
+from tinymed.serve.cases.stored_image import MAX_FRAME_BYTES, StoredImage
+from tinymed.serve.desk.read_images import SHARE_OF_READ_IMAGES
 from tinymed.serve.refusals import NoSuchCaseError
 from tinymed.serve.settings import Limits
-from tinymed.serve.stored_image import MAX_FRAME_BYTES, StoredImage
 
 FRAME_BYTES = 16 * 24 * 5
 
@@ -125,7 +125,7 @@ def test_frames_that_were_looked_at_longest_ago_are_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert MAX_FRAME_BYTES > FRAME_BYTES
-    monkeypatch.setattr("tinymed.serve.stored_image.MAX_FRAME_BYTES", 2 * FRAME_BYTES)
+    monkeypatch.setattr("tinymed.serve.cases.stored_image.MAX_FRAME_BYTES", 2 * FRAME_BYTES)
     decoder, body = JsonDecoder(), picture(frames=9)
     image = StoredImage("a", body, decoder.decode(body))
     for frame in (1, 2):

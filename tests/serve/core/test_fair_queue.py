@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinymed.serve.fair_queue import LONGEST_RETRY_S, FairQueue
+from tinymed.serve.desk.fair_queue import LONGEST_RETRY_S, FairQueue
 from tinymed.serve.refusals import TooManyWaitingError
 
 USERS = ("ada", "bo", "cy")

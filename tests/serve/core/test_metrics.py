@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from slow_desk import BLURRED, answer_to
 
 from tinymed.engines.protocol import EncodedImage
-from tinymed.serve.events import Timings
+from tinymed.serve.asked.events import Timings
 from tinymed.serve.metrics import Metrics
 
 

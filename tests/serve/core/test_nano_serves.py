@@ -9,8 +9,8 @@ import pytest
 from pydicom.data import get_testdata_file
 from slow_desk import answer_in, ask, until
 
+from tinymed.serve.asked.events import Answered, Text
 from tinymed.serve.audit.store import open_to_read, read_rows
-from tinymed.serve.events import Answered, Text
 from tinymed.serve.make_service import make_service
 from tinymed.serve.settings import ServeSettings
 

@@ -6,7 +6,7 @@ import openvino as ov
 from tinymed.engines.native.ops import Cache
 from tinymed.engines.openvino.runtime import _ReadImage
 from tinymed.engines.protocol import EncodedImage
-from tinymed.serve.read_images import ReadImage, ReadImages, bytes_of
+from tinymed.serve.desk.read_images import ReadImage, ReadImages, bytes_of
 
 
 def read(num_bytes: int) -> ReadImage:

@@ -10,10 +10,10 @@ import pytest
 from slow_desk import JsonDecoder, SlowModel, answer_in, ask, picture, running, until
 
 from tinymed.errors import ConfigError, ImageError, ModelError
+from tinymed.serve.asked.events import Queued
 from tinymed.serve.audit.entry import Entry
 from tinymed.serve.audit.errors import AuditError
 from tinymed.serve.audit.log import AuditLog
-from tinymed.serve.events import Queued
 from tinymed.serve.refusals import (
     NoMemoryError,
     NotReadyError,

@@ -13,8 +13,8 @@ from slow_desk import BLURRED, OUT_OF_SCOPE, SlowModel, answer_in, ask, picture,
 from tinymed.engines.decoding import Decoding
 from tinymed.errors import UserError
 from tinymed.safe.gate import Gates
+from tinymed.serve.asked.events import Answered, Queued, Text, Withdrawn
 from tinymed.serve.audit.store import open_to_read, read_rows
-from tinymed.serve.events import Answered, Queued, Text, Withdrawn
 from tinymed.serve.refusals import NoSuchCaseError, NoSuchFrameError, TooManyWaitingError
 from tinymed.serve.service import Question
 from tinymed.serve.settings import Limits, ServeSettings

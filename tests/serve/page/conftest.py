@@ -15,9 +15,12 @@ from page_driver import browser_program, launched, open_page
 from page_stand_in import RunningStandIn, StandIn
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, without a window."""
+    """The system's Chromium, without a window.
+
+    Of one file: while it is open, playwright keeps an event loop running in this thread.
+    """
     if browser_program() is None:
         pytest.skip("no chromium on this machine: the page is not driven")
     with launched() as browser:

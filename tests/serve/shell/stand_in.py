@@ -19,9 +19,9 @@ from starlette.routing import BaseRoute
 from tinymed.serve.access.access import Access
 from tinymed.serve.app import build_app
 from tinymed.serve.audit.entry import Entry
+from tinymed.serve.desk.loaded_model import ModelFacts
 from tinymed.serve.guard.addresses import listen
 from tinymed.serve.guard.server import Server
-from tinymed.serve.loaded_model import ModelFacts
 from tinymed.serve.metrics import Metrics
 from tinymed.serve.service import State
 from tinymed.serve.settings import Limits, ServeSettings

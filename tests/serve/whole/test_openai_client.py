@@ -13,6 +13,8 @@ from tinymed.records import NOTICE
 
 WHERE = "Where is the abnormality?"
 ENLARGED = "Is the heart enlarged?"
+ORGAN = "What organ is shown?"
+"""nano is sure enough of its answer to this one for it to be given."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_the_model_is_listed(client: openai.OpenAI) -> None:
 
 def test_a_question_is_answered_with_its_notice(client: openai.OpenAI, chest: bytes) -> None:
     completion = client.chat.completions.create(
-        model="nano", messages=messages(WHERE, chest), logprobs=True, top_logprobs=3
+        model="nano", messages=messages(ORGAN, chest), logprobs=True, top_logprobs=3
     )
     (choice,) = completion.choices
     assert choice.finish_reason == "stop"
@@ -54,7 +56,7 @@ def test_a_question_is_answered_with_its_notice(client: openai.OpenAI, chest: by
     assert choice.logprobs is not None
     tokens = choice.logprobs.content
     assert tokens
-    assert "".join(token.token for token in tokens).strip() == choice.message.content
+    assert "".join(token.token for token in tokens) == choice.message.content
     for token in tokens:
         assert token.logprob == pytest.approx(token.top_logprobs[0].logprob)
         assert len(token.top_logprobs) == 3
@@ -62,7 +64,7 @@ def test_a_question_is_answered_with_its_notice(client: openai.OpenAI, chest: by
 
 def test_confidence_is_the_product_of_the_tokens(client: openai.OpenAI, chest: bytes) -> None:
     completion = client.chat.completions.create(
-        model="nano", messages=messages(WHERE, chest), logprobs=True
+        model="nano", messages=messages(ORGAN, chest), logprobs=True
     )
     logprobs = completion.choices[0].logprobs
     assert logprobs is not None
@@ -72,12 +74,25 @@ def test_confidence_is_the_product_of_the_tokens(client: openai.OpenAI, chest: b
     assert about(completion)["confidence"] <= shown + 1e-6
 
 
-def test_a_stream_says_the_same(client: openai.OpenAI, chest: bytes) -> None:
-    whole = client.chat.completions.create(model="nano", messages=messages(WHERE, chest))
+def test_a_withheld_answer_tells_nothing_of_the_models_words(
+    client: openai.OpenAI, chest: bytes
+) -> None:
+    completion = client.chat.completions.create(
+        model="nano", messages=messages(WHERE, chest), logprobs=True
+    )
+    assert about(completion)["is_withheld"]
+    assert completion.choices[0].message.content == "cannot tell"
+    assert completion.choices[0].logprobs is None
+    assert about(completion)["calibrated"] is None
+
+
+@pytest.mark.parametrize("question", [ORGAN, WHERE])
+def test_a_stream_says_the_same(client: openai.OpenAI, chest: bytes, question: str) -> None:
+    whole = client.chat.completions.create(model="nano", messages=messages(question, chest))
     pieces, reasons, usage, last = [], [], None, None
     for chunk in client.chat.completions.create(
         model="nano",
-        messages=messages(WHERE, chest),
+        messages=messages(question, chest),
         stream=True,
         stream_options={"include_usage": True},
     ):

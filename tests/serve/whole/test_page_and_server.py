@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "page"))
 from page_driver import ask, browser_program, export, launched, load_image, open_page, reject
 
 SIZES = {"desk": (1024, 768), "phone": (360, 740)}
-WHERE = "Where is the abnormality in this image?"
+ORGAN = "What organ is shown?"
 ENLARGED = "Is the heart enlarged?"
 REASON = "The heart's size is normal."
 
@@ -68,7 +68,7 @@ def test_upload_ask_ask_again_reject_and_export(
     expect(page.get_by_text(NOTICE)).to_be_visible()
     case = load_image(page, chest_file())
     picture(page, f"{size}-1-loaded")
-    first = ask(page, WHERE)
+    first = ask(page, ORGAN)
     picture(page, f"{size}-2-first-answer")
     second = ask(page, ENLARGED)
     picture(page, f"{size}-3-second-answer")

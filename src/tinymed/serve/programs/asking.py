@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import anyio
 from starlette.requests import ClientDisconnect, Request
 
-from tinymed.serve.events import Answered, Event
+from tinymed.serve.asked.events import Answered, Event
+from tinymed.serve.asked.question import Question
 from tinymed.serve.programs.checked import RequestError, read_body
 from tinymed.serve.programs.schemas import Schema
-from tinymed.serve.question import Question
 from tinymed.serve.service import Service
 
 Result = TypeVar("Result")

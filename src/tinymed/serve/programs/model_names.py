@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinymed.errors import UserError
-from tinymed.serve.loaded_model import ModelFacts
+from tinymed.serve.desk.loaded_model import ModelFacts
 from tinymed.serve.refusals import NotReadyError
 from tinymed.serve.service import Service
 

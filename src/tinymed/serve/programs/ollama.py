@@ -15,8 +15,9 @@ from starlette.routing import Route
 from tinymed import __version__
 from tinymed.errors import TinymedError
 from tinymed.records import NOTICE
-from tinymed.serve.events import Answered, Event, Text
-from tinymed.serve.loaded_model import ModelFacts
+from tinymed.serve.asked.events import Answered, Event, Text
+from tinymed.serve.asked.question import Question
+from tinymed.serve.desk.loaded_model import ModelFacts
 from tinymed.serve.programs.asking import (
     Wanted,
     asked,
@@ -38,7 +39,6 @@ from tinymed.serve.programs.images import from_base64
 from tinymed.serve.programs.model_names import check_model, loaded_model
 from tinymed.serve.programs.openai import about
 from tinymed.serve.programs.schemas import OLLAMA_CHAT, OLLAMA_SHOW
-from tinymed.serve.question import Question
 from tinymed.serve.refusals import refusal
 from tinymed.serve.service import Service
 

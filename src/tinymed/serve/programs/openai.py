@@ -17,7 +17,8 @@ from starlette.routing import Route
 from tinymed.engines.decoding import ChosenToken
 from tinymed.errors import TinymedError
 from tinymed.records import NOTICE
-from tinymed.serve.events import Answered, Event, Text
+from tinymed.serve.asked.events import Answered, Event, Text
+from tinymed.serve.asked.question import Question
 from tinymed.serve.programs.asking import (
     Wanted,
     asked,
@@ -38,7 +39,6 @@ from tinymed.serve.programs.checked import RequestError
 from tinymed.serve.programs.images import image_bytes
 from tinymed.serve.programs.model_names import check_model, loaded_model
 from tinymed.serve.programs.schemas import CHAT_COMPLETION
-from tinymed.serve.question import Question
 from tinymed.serve.refusals import refusal
 from tinymed.serve.service import Service
 

@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from tinymed.engines.decoding import Decoding
 from tinymed.images.received import ReceivedFrame
-from tinymed.serve.cases import Case
-from tinymed.serve.question import Decision, Question, Verdict
+from tinymed.serve.asked.question import Decision, Question, Verdict
+from tinymed.serve.cases.cases import Case
 from tinymed.serve.refusals import UnreadableBodyError
 from tinymed.serve.routes.asked_by import user_of
 from tinymed.serve.routes.event_stream import EventStream

@@ -12,9 +12,9 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from tinymed.errors import TinymedError
-from tinymed.serve.cases import Case
+from tinymed.serve.asked.events import Answered, Event, Queued, Text
+from tinymed.serve.cases.cases import Case
 from tinymed.serve.defects import told
-from tinymed.serve.events import Answered, Event, Queued, Text
 from tinymed.serve.refusals import refusal
 
 WAIT_S = 10.0

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tinymed.serve.audit.entry import Entry
-from tinymed.serve.cases import Case
+from tinymed.serve.cases.cases import Case
 from tinymed.serve.report.case_report import Exported, case_json, case_report
 from tinymed.serve.routes.asked_by import user_of
 from tinymed.serve.service import Service

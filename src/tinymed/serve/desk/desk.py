@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 
 from tinymed.safe.gate import Gates
-from tinymed.serve.fair_queue import FairQueue
-from tinymed.serve.jobs import Failed, Job, QuestionJob
-from tinymed.serve.loaded_model import LoadedModel
+from tinymed.serve.desk.fair_queue import FairQueue
+from tinymed.serve.desk.jobs import Failed, Job, QuestionJob
+from tinymed.serve.desk.loaded_model import LoadedModel
+from tinymed.serve.desk.model_work import ModelWork
+from tinymed.serve.desk.read_images import SHARE_OF_READ_IMAGES, ReadImages
 from tinymed.serve.metrics import Metrics
-from tinymed.serve.model_work import ModelWork
-from tinymed.serve.read_images import SHARE_OF_READ_IMAGES, ReadImages
 from tinymed.serve.refusals import NotReadyError
 from tinymed.serve.settings import Limits
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from tinymed import __version__
 from tinymed.safe.safe_answer import SafeAnswer
-from tinymed.serve.as_json import image_json, timings_json
+from tinymed.serve.asked.as_json import image_json, timings_json
+from tinymed.serve.asked.events import Timings
+from tinymed.serve.asked.question import Question, Verdict
 from tinymed.serve.audit.entry import Entry
 from tinymed.serve.audit.strike import struck_out
-from tinymed.serve.events import Timings
-from tinymed.serve.loaded_model import ModelFacts
-from tinymed.serve.question import Question, Verdict
+from tinymed.serve.cases.stored_image import StoredImage
+from tinymed.serve.desk.loaded_model import ModelFacts
 from tinymed.serve.settings import ServeSettings
-from tinymed.serve.stored_image import StoredImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

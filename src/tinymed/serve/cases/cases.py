@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tinymed.safe.gate import Alert
-from tinymed.serve.as_json import alert_json, image_json
-from tinymed.serve.read_images import SHARE_OF_READ_IMAGES
+from tinymed.serve.asked.as_json import alert_json, image_json
+from tinymed.serve.cases.stored_image import StoredImage
+from tinymed.serve.desk.read_images import SHARE_OF_READ_IMAGES
 from tinymed.serve.refusals import NoSuchAnswerError, NoSuchCaseError, NoSuchFrameError
 from tinymed.serve.settings import Limits
-from tinymed.serve.stored_image import StoredImage
 
 MAX_HISTORY = 1000
 """Questions that a case remembers; the audit keeps them all."""

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinymed.safe.safe_answer import SafeAnswer
-from tinymed.serve.as_json import answer_json, timings_json, utc_now
+from tinymed.serve.asked.as_json import answer_json, timings_json, utc_now
+from tinymed.serve.asked.audited import AuditedQuestion
+from tinymed.serve.asked.events import Answered, Event, Text, Timings, Withdrawn
+from tinymed.serve.asked.recorder import Recorder
 from tinymed.serve.audit.errors import AuditError
-from tinymed.serve.audited import AuditedQuestion
 from tinymed.serve.background import Background
-from tinymed.serve.cases import Case
-from tinymed.serve.desk import Desk
-from tinymed.serve.events import Answered, Event, Text, Timings, Withdrawn
-from tinymed.serve.jobs import Done, Failed, Picture, QuestionJob, Step
+from tinymed.serve.cases.cases import Case
+from tinymed.serve.desk.desk import Desk
+from tinymed.serve.desk.jobs import Done, Failed, Picture, QuestionJob, Step
+from tinymed.serve.desk.shown_text import rest_of
 from tinymed.serve.metrics import Metrics
-from tinymed.serve.recorder import Recorder
-from tinymed.serve.shown_text import rest_of
 
 CLIENT_LEFT = "client-left"
 """Why most questions end that have no answer."""

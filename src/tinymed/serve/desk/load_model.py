@@ -12,7 +12,7 @@ from tinymed.safe.image.look import look_at, not_looked
 from tinymed.safe.image.scope import scope_alerts
 from tinymed.safe.image.text import find_text_finder
 from tinymed.safe.policy import SafetyPolicy, read_policy, read_scope
-from tinymed.serve.loaded_model import LoadedModel, ModelFacts
+from tinymed.serve.desk.loaded_model import LoadedModel, ModelFacts
 from tinymed.serve.settings import ServeSettings
 
 _WARM_UP_TOKENS = 2

@@ -10,13 +10,13 @@ from tinymed.engines.protocol import Answer
 from tinymed.safe.answering import SeenImage
 from tinymed.safe.gate import Alert, Gates
 from tinymed.safe.safe_answer import SafeAnswer
+from tinymed.serve.asked.events import Text, Withdrawn
 from tinymed.serve.defects import told
-from tinymed.serve.events import Text, Withdrawn
-from tinymed.serve.jobs import Done, Failed, Job, Picture, QuestionJob, ReadJob
-from tinymed.serve.loaded_model import LoadedModel
+from tinymed.serve.desk.jobs import Done, Failed, Job, Picture, QuestionJob, ReadJob
+from tinymed.serve.desk.loaded_model import LoadedModel
+from tinymed.serve.desk.read_images import ReadImage, ReadImages
+from tinymed.serve.desk.shown_text import ShownText
 from tinymed.serve.metrics import Metrics
-from tinymed.serve.read_images import ReadImage, ReadImages
-from tinymed.serve.shown_text import ShownText
 
 RAW = Alert(
     code="not-calibrated",

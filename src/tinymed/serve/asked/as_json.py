@@ -8,9 +8,9 @@ from typing import Any
 
 from tinymed.safe.gate import Alert
 from tinymed.safe.safe_answer import SafeAnswer
-from tinymed.serve.events import Timings
-from tinymed.serve.question import Verdict
-from tinymed.serve.stored_image import StoredImage
+from tinymed.serve.asked.events import Timings
+from tinymed.serve.asked.question import Verdict
+from tinymed.serve.cases.stored_image import StoredImage
 
 _NOT_SHOWN = ("model_text", "tokens", "num_prompt_tokens", "num_tokens")
 

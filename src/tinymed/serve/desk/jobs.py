@@ -10,9 +10,9 @@ from typing import Any
 from tinymed.safe.answering import OpenQuestion
 from tinymed.safe.gate import Alert
 from tinymed.safe.safe_answer import SafeAnswer
-from tinymed.serve.events import Queued, Text, Withdrawn
-from tinymed.serve.question import Question
-from tinymed.serve.read_images import PictureKey
+from tinymed.serve.asked.events import Queued, Text, Withdrawn
+from tinymed.serve.asked.question import Question
+from tinymed.serve.desk.read_images import PictureKey
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from tinymed.images.received import ReceivedFrame
-from tinymed.serve.jobs import Picture
-from tinymed.serve.read_images import bytes_of
+from tinymed.serve.desk.jobs import Picture
+from tinymed.serve.desk.read_images import bytes_of
 
 MAX_FRAME_BYTES = 64_000_000
 """Decoded frames that are kept of one file; always at least one."""

@@ -10,11 +10,11 @@ from typing import Protocol, TypeVar
 
 from tinymed.engines.protocol import prepared
 from tinymed.images.received import ReceivedFrame
+from tinymed.serve.cases.stored_image import StoredImage
 from tinymed.serve.defects import told
-from tinymed.serve.jobs import Picture
-from tinymed.serve.loaded_model import LoadedModel
+from tinymed.serve.desk.jobs import Picture
+from tinymed.serve.desk.loaded_model import LoadedModel
 from tinymed.serve.metrics import Metrics
-from tinymed.serve.stored_image import StoredImage
 
 Result = TypeVar("Result")
 
