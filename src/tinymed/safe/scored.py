@@ -11,6 +11,9 @@ from tinymed.engines.protocol import EncodedImage, Engine
 
 _LONGEST_CAPITALS = 4
 """Letters of a choice that may be an abbreviation: "mri", "t2"."""
+_NO_ABBREVIATION = ("yes", "no")
+"""Of 6,715 training references one is in capitals; being several tokens, those would cost an answer
+a third of its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +61,12 @@ def spellings(choice: str) -> list[str]:
     """How a model may write a choice.
 
     >>> spellings("yes"), spellings("transverse plane")
-    (['yes', 'Yes', 'YES'], ['transverse plane', 'Transverse plane', 'Transverse Plane'])
+    (['yes', 'Yes'], ['transverse plane', 'Transverse plane', 'Transverse Plane'])
+    >>> spellings("mri")
+    ['mri', 'Mri', 'MRI']
     """
     found = [choice, choice.lower(), choice[:1].upper() + choice[1:], choice.title()]
-    if len(choice) <= _LONGEST_CAPITALS:
+    if len(choice) <= _LONGEST_CAPITALS and choice.lower() not in _NO_ABBREVIATION:
         found.append(choice.upper())
     return list(dict.fromkeys(found))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tinymed.engines.decoding import Decoding
 from tinymed.errors import UserError
 from tinymed.safe.gate import Gates
 from tinymed.serve.asked.events import Answered, Queued, Text, Withdrawn
+from tinymed.serve.audit.entry import Entry
 from tinymed.serve.audit.store import open_to_read, read_rows
 from tinymed.serve.refusals import NoSuchCaseError, NoSuchFrameError, TooManyWaitingError
 from tinymed.serve.service import Question
@@ -214,13 +217,22 @@ def test_a_client_that_leaves_frees_its_place_and_the_model(tmp_path: Path) -> N
 
 
 def test_a_client_that_leaves_while_the_answer_is_written_finds_it_in_the_history(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> None:
         async with running(tmp_path) as service:
             case = await service.receive(picture(), user="ada")
+            audit = service._recorder._audit
+            begun, append = threading.Event(), audit.append
+
+            def append_slowly(*entries: Entry) -> tuple[int, ...]:
+                begun.set()
+                time.sleep(0.05)
+                return append(*entries)
+
+            monkeypatch.setattr(audit, "append", append_slowly)
             task = asyncio.create_task(ask(service, case, "is it"))
-            await until(lambda: service._background)
+            await until(begun.is_set)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
