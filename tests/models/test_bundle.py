@@ -20,12 +20,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from tinymed.errors import ConfigError, ModelError
+from tinymed.models import fetch as fetch_module
 from tinymed.models.bundle import install as install_module
+from tinymed.models.bundle import write as write_module
 from tinymed.models.bundle.install import install_bundle
 from tinymed.models.bundle.layout import BLOCK_BYTES, index_bytes, lay_out, parse_index
 from tinymed.models.bundle.read import OpenBundle, find_bundle, is_bundle, open_bundle
 from tinymed.models.bundle.write import write_bundle
-from tinymed.models.cache import is_verified
+from tinymed.models.cache import is_verified, mark_verified, part_path
 from tinymed.models.fetch import fetch_parts
 from tinymed.models.manifest import read_manifest
 
@@ -424,3 +426,38 @@ def test_a_model_of_tinymed_takes_its_parts_along(
     assert (installed.name, installed.kind) == ("tiny", "tinymed")
     assert is_verified(part)
     assert sorted(contents(installed.folder)) == ["manifest.json", "trained.safetensors"]
+
+
+def test_the_detector_of_writing_travels_with_a_model(
+    cache: Path, wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "trained" / "model"
+    folder.mkdir(parents=True)
+    save_file({"x": np.zeros(3, np.float32)}, folder / "trained.safetensors")
+    row = json.loads((wheel.manifest.folder / "manifest.json").read_text())
+    digest = hashlib.sha256((folder / "trained.safetensors").read_bytes()).hexdigest()
+    row["trained"]["sha256"] = digest
+    (folder / "manifest.json").write_text(json.dumps(row))
+    part = read_manifest(folder / "manifest.json").parts[0]
+    content = b"a network that finds writing"
+    detector = replace(
+        part,
+        role="text_detector",
+        member="found/detector.onnx",
+        sha256=hashlib.sha256(content).hexdigest(),
+        num_bytes=len(content),
+    )
+    for module in (fetch_module, write_module, install_module):
+        monkeypatch.setattr(module, "TEXT_DETECTOR", detector)
+    tables = {part.sha256, detector.sha256}
+    monkeypatch.setattr(install_module, "_table_parts", lambda: tables)
+    for one, data in ((part, wheel.part), (detector, content)):
+        part_path(one).parent.mkdir(parents=True)
+        part_path(one).write_bytes(data)
+        mark_verified(one)
+    write_bundle(f"{folder}/", tmp_path / "out", progress=False)
+    monkeypatch.setenv("TINYMED_CACHE", str(tmp_path / "other-computer"))
+    assert not is_verified(detector)
+    install_bundle(tmp_path / "out", progress=False)
+    assert is_verified(detector)
+    assert part_path(detector).read_bytes() == content

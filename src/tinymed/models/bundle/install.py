@@ -24,7 +24,7 @@ from tinymed.models.installed import (
     work_folder,
 )
 from tinymed.models.manifest import Manifest, read_manifest
-from tinymed.models.parts import LANGUAGE_MODELS, VISION_ENCODERS
+from tinymed.models.parts import LANGUAGE_MODELS, TEXT_DETECTOR, VISION_ENCODERS
 from tinymed.models.transfer.byte_progress import ByteProgress
 from tinymed.runs import sha256_of, sync_folder
 
@@ -102,7 +102,8 @@ def _refuse_names(bundle: Bundle, source: Path) -> None:
 def _table_parts() -> set[str]:
     """Hashes of the files that tinymed itself knows how to read, whatever their format."""
     encoders = {encoder.part.sha256 for encoder in VISION_ENCODERS.values()}
-    return encoders | {part.sha256 for part in LANGUAGE_MODELS.values()}
+    languages = {part.sha256 for part in LANGUAGE_MODELS.values()}
+    return encoders | languages | {TEXT_DETECTOR.sha256}
 
 
 def _already_here(bundle: Bundle, name: str, folder: Path) -> InstalledBundle:
@@ -215,12 +216,14 @@ def _is_shipped(manifest: Manifest) -> bool:
 
 
 def _install_parts(manifest: Manifest, work: Path) -> None:
-    for part in manifest.parts:
+    for part in (*manifest.parts, TEXT_DETECTOR):
         if is_verified(part):
             continue
         target = part_path(part)
         bundled = work / "parts" / part.sha256 / target.name
         if not bundled.is_file():
+            if part is TEXT_DETECTOR:
+                continue  # a gate looks with it, no model needs it
             raise ModelError(f"The bundle lacks the {part.role.replace('_', ' ')} of its model.")
         target.parent.mkdir(parents=True, exist_ok=True)
         bundled.replace(target)

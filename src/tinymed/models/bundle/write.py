@@ -18,10 +18,11 @@ from tinymed.models.bundle.layout import (
 )
 from tinymed.models.bundle.pieces import PieceWriter
 from tinymed.models.catalog import find_model
-from tinymed.models.fetch import require_parts
+from tinymed.models.fetch import find_text_detector, require_parts
 from tinymed.models.installed import installed_folder, is_installed, kind_of
 from tinymed.models.manifest import read_manifest
 from tinymed.models.model_files import model_files
+from tinymed.models.parts import TEXT_DETECTOR
 from tinymed.models.transfer.byte_progress import ByteProgress
 
 MIN_PIECE_BYTES = 1 << 20
@@ -102,6 +103,8 @@ def _sources(folder: Path) -> dict[str, Path]:
         manifest = read_manifest(folder / "manifest.json")
         for role, path in require_parts(manifest).items():
             sources[f"parts/{manifest.part(role).sha256}/{path.name}"] = path
+        if (detector := find_text_detector()) is not None:
+            sources[f"parts/{TEXT_DETECTOR.sha256}/{detector.name}"] = detector
     return sources
 
 
