@@ -283,8 +283,9 @@ def measure_load(options: argparse.Namespace) -> dict[str, Any]:
 
             def on_done() -> None:
                 progress.update()
-                if progress.n % every == 0:
-                    memory.append((progress.n, server.rss_mib()))
+                number = len(load.done) + len(load.lost)
+                if number % every == 0:
+                    memory.append((number, server.rss_mib()))
 
             load.run(options.clients, on_done)
         seconds = time.perf_counter() - begun

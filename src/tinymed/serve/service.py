@@ -32,13 +32,14 @@ from tinymed.serve.cases.pictures import DecodesImages, Pictures
 from tinymed.serve.desk.desk import Desk
 from tinymed.serve.desk.jobs import Picture, ReadJob
 from tinymed.serve.desk.loaded_model import LoadedModel, ModelFacts
+from tinymed.serve.freed_memory import give_back_freed
 from tinymed.serve.metrics import Metrics
 from tinymed.serve.readiness import Readiness, State
 from tinymed.serve.refusals import TooLargeError, TooManyWaitingError
 from tinymed.serve.settings import ServeSettings
 
 SWEEP_S = 30.0
-"""How often it is looked for cases that nobody touches."""
+"""How often it is looked for cases that nobody touches, and for freed memory."""
 
 __all__ = ["Case", "Question", "Service", "State", "Verdict"]
 
@@ -294,3 +295,4 @@ class Service:
         while True:
             await asyncio.sleep(SWEEP_S)
             self._cases.sweep()
+            await asyncio.to_thread(give_back_freed)
