@@ -54,6 +54,7 @@ def _show_next_steps(radiograph: Path) -> None:
         "\nTry next:\n"
         f'  {tool} ask {image} "Is the heart enlarged?"\n'
         f'  {tool} ask {image} "Is this a CT scan?" --json\n'
+        f"  {tool} serve --open\n"
         f"  {tool} models show nano\n"
         f"  {tool} --help"
     )
