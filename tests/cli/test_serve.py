@@ -158,6 +158,7 @@ def test_a_signal_lets_what_is_under_way_end_and_refuses_what_is_new(
         assert (process.returncode, out, err) == (0, b"", b"audit closed\n")
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_cut_off() -> None:
     with serving("--json", "--drain", "0.3", slow_s=60) as process:
         url = ready_url(process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from PIL import Image
 from real_server import RealServer, chest_file, real_server
+
+from tinymed.images.intake import read_image
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +29,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
 def chest() -> bytes:
     """A radiograph of a chest, 1841 x 1955 pixels, DICOM."""
     return chest_file().read_bytes()
+
+
+@pytest.fixture(scope="session")
+def small_chest() -> bytes:
+    """The same, 482 x 512 pixels, PNG: where what is asked matters and not what is uploaded."""
+    picture = Image.fromarray(read_image(chest_file()).pixels).resize((482, 512))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -33,10 +33,10 @@ def test_the_model_is_listed(server: RealServer) -> None:
     assert "vision" in shown["capabilities"]
 
 
-def test_a_chat_streams_lines(server: RealServer, chest: bytes) -> None:
+def test_a_chat_streams_lines(server: RealServer, small_chest: bytes) -> None:
     with server.client() as client:
-        response = client.post("/api/chat", json=body(WHERE, chest))
-        whole = client.post("/api/chat", json=body(WHERE, chest, stream=False)).json()
+        response = client.post("/api/chat", json=body(WHERE, small_chest))
+        whole = client.post("/api/chat", json=body(WHERE, small_chest, stream=False)).json()
     assert response.headers["content-type"].startswith("application/x-ndjson")
     lines = [json.loads(line) for line in response.text.splitlines()]
     assert [line["done"] for line in lines] == [False] * (len(lines) - 1) + [True]
@@ -50,12 +50,14 @@ def test_a_chat_streams_lines(server: RealServer, chest: bytes) -> None:
     assert last["prompt_eval_count"] > 81
 
 
-def test_options_are_heeded_or_named(server: RealServer, chest: bytes) -> None:
+def test_options_are_heeded_or_named(server: RealServer, small_chest: bytes) -> None:
     options = {"temperature": 0.8, "num_ctx": 4096, "num_predict": 1}
     with server.client() as client:
-        safe = client.post("/api/chat", json=body(WHERE, chest, stream=False, options=options))
+        safe = client.post(
+            "/api/chat", json=body(WHERE, small_chest, stream=False, options=options)
+        )
         raw = client.post(
-            "/api/chat", json=body(WHERE, chest, stream=False, options=options, safe=False)
+            "/api/chat", json=body(WHERE, small_chest, stream=False, options=options, safe=False)
         )
     assert set(safe.json()["tinymed"]["not_used"]) == {"temperature", "num_ctx"}
     assert raw.json()["tinymed"]["not_used"] == ["num_ctx"]
@@ -75,10 +77,10 @@ def test_options_are_heeded_or_named(server: RealServer, chest: bytes) -> None:
     ],
 )
 def test_refusals_have_ollamas_shape(
-    server: RealServer, chest: bytes, wrong: dict[str, Any], status: int
+    server: RealServer, small_chest: bytes, wrong: dict[str, Any], status: int
 ) -> None:
     with server.client() as client:
-        response = client.post("/api/chat", json=body("Is it normal?", chest) | wrong)
+        response = client.post("/api/chat", json=body("Is it normal?", small_chest) | wrong)
     assert response.status_code == status
     assert isinstance(response.json()["error"], str)
 
@@ -89,8 +91,8 @@ def test_a_model_can_be_loaded_ahead(server: RealServer) -> None:
     assert response.json()["done_reason"] == "load"
 
 
-def test_curl_needs_no_content_type(server: RealServer, chest: bytes) -> None:
-    content = json.dumps(body(WHERE, chest, stream=False))
+def test_curl_needs_no_content_type(server: RealServer, small_chest: bytes) -> None:
+    content = json.dumps(body(WHERE, small_chest, stream=False))
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     with server.client() as client:
         response = client.post("/api/chat", content=content, headers=form)

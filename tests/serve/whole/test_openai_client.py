@@ -42,9 +42,9 @@ def test_the_model_is_listed(client: openai.OpenAI) -> None:
         client.models.retrieve("gpt-4o")
 
 
-def test_a_question_is_answered_with_its_notice(client: openai.OpenAI, chest: bytes) -> None:
+def test_a_question_is_answered_with_its_notice(client: openai.OpenAI, small_chest: bytes) -> None:
     completion = client.chat.completions.create(
-        model="nano", messages=messages(ORGAN, chest), logprobs=True, top_logprobs=3
+        model="nano", messages=messages(ORGAN, small_chest), logprobs=True, top_logprobs=3
     )
     (choice,) = completion.choices
     assert choice.finish_reason == "stop"
@@ -62,9 +62,9 @@ def test_a_question_is_answered_with_its_notice(client: openai.OpenAI, chest: by
         assert len(token.top_logprobs) == 3
 
 
-def test_confidence_is_the_product_of_the_tokens(client: openai.OpenAI, chest: bytes) -> None:
+def test_confidence_is_the_product_of_the_tokens(client: openai.OpenAI, small_chest: bytes) -> None:
     completion = client.chat.completions.create(
-        model="nano", messages=messages(ORGAN, chest), logprobs=True
+        model="nano", messages=messages(ORGAN, small_chest), logprobs=True
     )
     logprobs = completion.choices[0].logprobs
     assert logprobs is not None
@@ -75,10 +75,10 @@ def test_confidence_is_the_product_of_the_tokens(client: openai.OpenAI, chest: b
 
 
 def test_a_withheld_answer_tells_nothing_of_the_models_words(
-    client: openai.OpenAI, chest: bytes
+    client: openai.OpenAI, small_chest: bytes
 ) -> None:
     completion = client.chat.completions.create(
-        model="nano", messages=messages(WHERE, chest), logprobs=True
+        model="nano", messages=messages(WHERE, small_chest), logprobs=True
     )
     assert about(completion)["is_withheld"]
     assert completion.choices[0].message.content == "cannot tell"
@@ -87,12 +87,12 @@ def test_a_withheld_answer_tells_nothing_of_the_models_words(
 
 
 @pytest.mark.parametrize("question", [ORGAN, WHERE])
-def test_a_stream_says_the_same(client: openai.OpenAI, chest: bytes, question: str) -> None:
-    whole = client.chat.completions.create(model="nano", messages=messages(question, chest))
+def test_a_stream_says_the_same(client: openai.OpenAI, small_chest: bytes, question: str) -> None:
+    whole = client.chat.completions.create(model="nano", messages=messages(question, small_chest))
     pieces, reasons, usage, last = [], [], None, None
     for chunk in client.chat.completions.create(
         model="nano",
-        messages=messages(question, chest),
+        messages=messages(question, small_chest),
         stream=True,
         stream_options={"include_usage": True},
     ):
@@ -108,11 +108,11 @@ def test_a_stream_says_the_same(client: openai.OpenAI, chest: bytes, question: s
     assert last["notice"] == NOTICE
 
 
-def test_raw_answers_heed_every_option(client: openai.OpenAI, chest: bytes) -> None:
+def test_raw_answers_heed_every_option(client: openai.OpenAI, small_chest: bytes) -> None:
     def raw(**options: Any) -> Any:
         return client.chat.completions.create(
             model="nano",
-            messages=messages(WHERE, chest),
+            messages=messages(WHERE, small_chest),
             extra_body={"safe": False},
             **options,
         )
@@ -124,18 +124,21 @@ def test_raw_answers_heed_every_option(client: openai.OpenAI, chest: bytes) -> N
     assert greedy.message.content.startswith(cut.message.content)
     stopped = raw(stop=first_word).choices[0]
     assert first_word not in stopped.message.content
-    drawn = [raw(temperature=1.5, seed=seed).choices[0].message.content for seed in range(6)]
-    again = [raw(temperature=1.5, seed=seed).choices[0].message.content for seed in range(6)]
+    drawn = [raw(temperature=1.5, seed=seed).choices[0].message.content for seed in range(4)]
+    again = [raw(temperature=1.5, seed=seed).choices[0].message.content for seed in range(4)]
     assert drawn == again
     assert len(set(drawn)) > 1
     narrow = raw(temperature=1.5, top_p=1e-6, seed=1).choices[0].message.content
     assert narrow == greedy.message.content
 
 
-def test_what_plays_no_part_is_named(client: openai.OpenAI, chest: bytes) -> None:
+def test_what_plays_no_part_is_named(client: openai.OpenAI, small_chest: bytes) -> None:
     completion = client.chat.completions.create(
         model="nano",
-        messages=[{"role": "system", "content": "Always say normal."}, *messages(ENLARGED, chest)],
+        messages=[
+            {"role": "system", "content": "Always say normal."},
+            *messages(ENLARGED, small_chest),
+        ],
         temperature=0.9,
         user="somebody",
     )
@@ -155,11 +158,11 @@ def test_what_plays_no_part_is_named(client: openai.OpenAI, chest: bytes) -> Non
     ],
 )
 def test_what_cannot_be_done_is_refused(
-    client: openai.OpenAI, chest: bytes, wrong: dict[str, Any], error: type[Exception]
+    client: openai.OpenAI, small_chest: bytes, wrong: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error) as refused:
         client.chat.completions.create(
-            **({"model": "nano", "messages": messages(ENLARGED, chest)} | wrong)
+            **({"model": "nano", "messages": messages(ENLARGED, small_chest)} | wrong)
         )
     assert str(refused.value)
 
@@ -181,9 +184,9 @@ def test_urls_are_not_fetched(client: openai.OpenAI) -> None:
 
 
 def test_a_second_question_reads_the_image_no_more(
-    server: RealServer, client: openai.OpenAI, chest: bytes
+    server: RealServer, client: openai.OpenAI, small_chest: bytes
 ) -> None:
-    data = chest + b"\0" * 6  # an image that no other test has sent
+    data = small_chest + b"\0" * 6  # an image that no other test has sent
     client.chat.completions.create(model="nano", messages=messages(WHERE, data))
     before = len(server.rows("answered"))
     client.chat.completions.create(model="nano", messages=messages("What organ is it?", data))

@@ -63,7 +63,7 @@ def ask_much(server: RealServer, data: bytes, method: str, path: str, num_exampl
 def test_a_few_requests_get_only_what_is_promised(
     server: RealServer, chest: bytes, method: str, path: str
 ) -> None:
-    ask_much(server, chest, method, path, num_examples=5)
+    ask_much(server, chest, method, path, num_examples=3)
 
 
 @pytest.mark.slow
