@@ -66,11 +66,17 @@ def answer(engine: Engine, image: MedicalImage) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", [VISIBLE, FAINT], ids=["visible", "faint"])
-def test_a_command_flips_no_more_answers_than_its_letters_shuffled(level: int) -> None:
+@pytest.mark.parametrize(
+    ("level", "num_images"),
+    [(VISIBLE, NUM_IMAGES), (FAINT, NUM_IMAGES // 2)],
+    ids=["seen", "faint"],
+)
+def test_a_command_flips_no_more_answers_than_its_letters_shuffled(
+    level: int, num_images: int
+) -> None:
     engine = open_engine("nano", threads=1)
     by_command, by_letters = 0, 0
-    for seed, path in enumerate(sources()):
+    for seed, path in enumerate(sources()[:num_images]):
         picture = Image.open(path)
         plain = answer(
             engine, MedicalImage(pixels=np.asarray(picture.convert("RGB")), source="jpeg")
