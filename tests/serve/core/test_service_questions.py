@@ -175,6 +175,7 @@ def test_places_in_the_queue_are_told_as_they_change(tmp_path: Path) -> None:
             for case in cases:
                 events = service.ask(case, Question(text=f"of {case.user}"), user=case.user)
                 streams.append((events, await anext(events)))
+                await until(service._desk.num_running)
             assert [first for _, first in streams] == [
                 Queued(ahead=0),
                 Queued(ahead=1),
@@ -182,8 +183,39 @@ def test_places_in_the_queue_are_told_as_they_change(tmp_path: Path) -> None:
             ]
             model.may_step.set()
             rest = [[event async for event in events] for events, _ in streams]
-            assert rest[2][:2] == [Queued(ahead=1), Queued(ahead=0)]
+            places = [[event for event in told if isinstance(event, Queued)] for told in rest]
+            assert places == [[], [Queued(ahead=0)], [Queued(ahead=1), Queued(ahead=0)]]
             assert model.answered == ["of ada", "of bo", "of cy"]
+
+    asyncio.run(main())
+
+
+def test_a_question_that_the_model_has_just_taken_is_before_those_that_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        model = SlowModel(room=1)
+        async with running(tmp_path, model) as service:
+            case = await service.receive(picture(), user="ada")
+            begun, may_begin = threading.Event(), threading.Event()
+            begin = model.begin
+
+            def begin_slowly(*args: Any) -> Any:
+                begun.set()
+                may_begin.wait(10)
+                return begin(*args)
+
+            monkeypatch.setattr(model, "begin", begin_slowly)
+            first = service.ask(case, Question(text="is it"), user="ada")
+            assert await anext(first) == Queued(ahead=0)
+            await until(begun.is_set)
+            second = service.ask(case, Question(text="is it not"), user="ada")
+            try:
+                assert await anext(second) == Queued(ahead=1)
+            finally:
+                may_begin.set()
+            assert await anext(second) == Queued(ahead=0)
+            assert answer_in([event async for event in first]).text == "yes"
 
     asyncio.run(main())
 

@@ -46,6 +46,8 @@ class Desk:
             max_waiting=limits.max_waiting, max_waiting_per_user=limits.max_waiting_per_user
         )
         self._work: ModelWork | None = None
+        self._num_begun = 0
+        """Questions that wait no longer, as of the last turn."""
         self._is_closed = False
         self._news = threading.Condition()
         """Guards the queue, and wakes the thread."""
@@ -128,18 +130,21 @@ class Desk:
     def _next(self, work: ModelWork) -> Job | None:
         """The job whose turn it is, once there is one; None if there is other work to do."""
         with self._news:
+            self._num_begun = work.num_running
             if work.num_running >= work.room:
                 return None
             while not (self._queue or work.num_running or self._is_closed):
                 self._news.wait()
             job = self._queue.take() if not self._is_closed else None
+            # A question in hand has begun, though the model knows nothing of it yet.
+            self._num_begun += isinstance(job, QuestionJob)
             self._tell_places()
             return job
 
     def _tell_places(self) -> None:
-        running, room = (self._work.num_running, self._work.room) if self._work else (0, 1)
+        room = self._work.room if self._work is not None else 1
         questions = [job for job in self._queue.order() if isinstance(job, QuestionJob)]
-        for place, job in enumerate(questions, start=max(0, running + 1 - room)):
+        for place, job in enumerate(questions, start=max(0, self._num_begun + 1 - room)):
             job.tell_place(place)
 
     def _give_up(self, work: ModelWork) -> None:
