@@ -8,6 +8,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Fetches what is missing; where nothing is, needs no network and takes a moment.
 PULL := $(BIN)/tinymed models pull nano > /dev/null
+# Tests side by side: as many as there are processors, but no more than fit a laptop's memory.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 # A set-up is done anew when what is to be installed has changed, not at each call.
 KEY := $(shell cat pyproject.toml src/tinymed/engines/native/c/* | cksum | cut -d ' ' -f 1)
 DEMO_READY := .venv/ready-demo-$(KEY)
@@ -27,11 +29,11 @@ demo: $(DEMO_READY)  ## answer three questions about a real radiograph (no torch
 
 test: $(TEST_READY)  ## run the quick tests
 	@$(PULL)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(TEST_READY)  ## run the slow tests
 	@$(PULL)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 check: lint test  ## format, lint, types, import contract, quick tests
 

@@ -101,7 +101,10 @@ def test_every_missing_thing_has_a_command_or_what_to_do(found: Examination) -> 
 
 def test_the_page_is_at_most_100_columns_wide_but_for_commands(found: Examination) -> None:
     text = examination_text(found)
-    assert max(len(line) for line in text.splitlines() if "get it:" not in line) <= 100
+    # A path is never broken either, and that of a test may be long.
+    folder = str(found.machine.disk.folder) if found.machine.disk else "none"
+    lines = [line.replace(folder, "FOLDER") for line in text.splitlines()]
+    assert max(len(line) for line in lines if "get it:" not in line) <= 100
     for section in ("This machine", "Engines", "Image files", "Models here", "What runs here"):
         assert f"\n{section}\n" in f"\n{text}\n"
     for thing in (*found.engines, *found.codecs, *found.models):

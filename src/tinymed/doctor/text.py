@@ -15,7 +15,7 @@ _FIGURES = (2, 4, 5, 6)
 
 
 def examination_text(found: Examination) -> str:
-    """Sections of aligned lines, at most 100 columns wide but for commands that are longer."""
+    """Sections of aligned lines, at most 100 columns wide but for longer commands and paths."""
     sections = {
         "Engines": _ingredient_lines(found.engines),
         "Image files": _ingredient_lines(found.codecs),
