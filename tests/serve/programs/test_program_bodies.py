@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import random
+import sys
 import threading
+import time
+import tracemalloc
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
+from tinymed.serve.programs import images
 from tinymed.serve.programs.chat import (
     Turn,
     decoding_of,
@@ -17,15 +24,100 @@ from tinymed.serve.programs.chat import (
     others,
     sampling_not_used,
 )
-from tinymed.serve.programs.checked import RequestError, read_body
+from tinymed.serve.programs.checked import RequestError, Sent
+from tinymed.serve.programs.checked import read_body as read_body_of
 from tinymed.serve.programs.images import from_base64, image_bytes
-from tinymed.serve.programs.schemas import CHAT_COMPLETION, OLLAMA_CHAT
+from tinymed.serve.programs.long_texts import LONG_BYTES
+from tinymed.serve.programs.schemas import CHAT_COMPLETION, OLLAMA_CHAT, Schema
 
 GOOD = {"model": "nano", "messages": [{"role": "user", "content": "Is it normal?"}]}
+MOST_BYTES = 1_000_000
+FEW_BYTES = 20_000
+LONG = "A" * (LONG_BYTES + 4)
 
 
-def test_a_good_body_comes_back_as_it_is() -> None:
-    assert read_body(json.dumps(GOOD).encode(), CHAT_COMPLETION) == GOOD
+def read_body(body: bytes, schema: Schema) -> Sent:
+    return read_body_of(body, schema, max_bytes=MOST_BYTES)
+
+
+def with_image(url: str, text: str = "Is it normal?") -> dict[str, Any]:
+    content = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}]
+    return {"model": "nano", "messages": [{"role": "user", "content": content}]}
+
+
+def url_in(sent: Sent) -> bytes:
+    return bytes(sent.file(sent.fields["messages"][0]["content"][1]["image_url"]["url"]))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_good_body_comes_back_as_it_is(encoding: str) -> None:
+    good = GOOD | {"user": "ወርቁ, née 😀"}
+    body = json.dumps(good, ensure_ascii=False).encode(encoding)
+    assert read_body(body, CHAT_COMPLETION).fields == good
+
+
+@pytest.mark.parametrize("url", [LONG, LONG + "/+ \n\t=", LONG[:40], "\u00e9" * LONG_BYTES])
+@pytest.mark.parametrize("is_ascii", [False, True])
+def test_a_file_of_any_length_comes_back_as_it_was_sent(url: str, *, is_ascii: bool) -> None:
+    body = json.dumps(with_image(url), ensure_ascii=is_ascii).encode()
+    assert url_in(read_body(body, CHAT_COMPLETION)) == url.encode()
+    # As PHP writes it.
+    assert url_in(read_body(body.replace(b"/", rb"\/"), CHAT_COMPLETION)) == url.encode()
+
+
+def test_files_in_ollamas_shape_come_back_as_they_were_sent() -> None:
+    message = {"role": "user", "content": "?", "images": [LONG, "BBBB", LONG + "CCCC"]}
+    sent = read_body(json.dumps({"model": "nano", "messages": [message]}).encode(), OLLAMA_CHAT)
+    files = [bytes(sent.file(image)) for image in sent.fields["messages"][0]["images"]]
+    assert files == [LONG.encode(), b"BBBB", LONG.encode() + b"CCCC"]
+
+
+@pytest.mark.parametrize("text", [LONG, LONG + '"\\', "\u12c8" * LONG_BYTES, '\\"' * LONG_BYTES])
+@pytest.mark.parametrize("is_ascii", [False, True])
+def test_long_texts_that_are_no_files_stay_where_they_are(text: str, *, is_ascii: bool) -> None:
+    body = with_image(LONG, text) | {"user": [text], "x": {text: 1}}
+    sent = read_body(json.dumps(body, ensure_ascii=is_ascii).encode(), CHAT_COMPLETION)
+    assert sent.fields["messages"][0]["content"][0]["text"] == text
+    assert sent.fields["user"] == [text]
+    assert url_in(sent) == LONG.encode()
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        b"[" + b"[]," * FEW_BYTES + b"1]",
+        b'["' + b"A" * FEW_BYTES + b'"]',
+        b"[" + b'"",' * FEW_BYTES + b"1]",
+        b"[" + b'"\\"",' * FEW_BYTES + b"1]",
+        b"1" + b" " * FEW_BYTES,
+    ],
+    ids=["lists", "text", "texts", "escapes", "blanks"],
+)
+def test_a_request_is_small_beside_its_images(beside: bytes) -> None:
+    """Three bytes of empty lists became a hundred in memory, and a body may have 680 MB."""
+    body = json.dumps(with_image("A" * FEW_BYTES)).encode()
+    assert len(url_in(read_body_of(body, CHAT_COMPLETION, max_bytes=FEW_BYTES))) == FEW_BYTES
+    body = body[:-1] + b', "x": ' + beside + b"}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestError, match="20,000 bytes beside its images"):
+            read_body_of(body, CHAT_COMPLETION, max_bytes=FEW_BYTES)
+        assert tracemalloc.get_traced_memory()[1] < len(body)
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_depth_of_nesting_is_a_defect() -> None:
+    """Just below the depth that JSON's reader refuses, the look for surrogates went too deep."""
+    head = json.dumps(GOOD)[:-1].encode() + rb', "y": "\u0041", "x": '
+    most = sys.getrecursionlimit()
+    refused = []
+    for depth in range(most - 200, most):
+        try:
+            read_body(head + b"[" * depth + b"]" * depth + b"}", CHAT_COMPLETION)
+        except RequestError as error:
+            refused.append(str(error))
+    assert set(refused) == {"The body is nested too deeply. Send plain JSON."}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +131,12 @@ def test_a_good_body_comes_back_as_it_is() -> None:
         (b'{"model": NaN}', "not JSON"),
         (b"[" * 100_000, "nested too deeply"),
         (json.dumps(GOOD | {"x": "\ud800"}).encode(), "lone surrogate"),
+        (json.dumps(GOOD | {"x": "\ud800" + LONG}).encode(), "lone surrogate"),
+        (json.dumps(GOOD).encode("utf-16"), "not JSON"),
+        (json.dumps(GOOD | {"x": LONG}).encode()[:-2], "not JSON"),
+        (json.dumps(GOOD | {"x": LONG + "\\"}).encode()[:-2], "not JSON"),
+        (json.dumps(GOOD | {"x": LONG}).encode().replace(b"AA", b"\xff", 1), "not JSON"),
+        (json.dumps(GOOD | {"x": LONG}).encode().replace(b"AA", rb"\x", 1), "not JSON"),
         (json.dumps({"model": "nano"}).encode(), "messages"),
         (json.dumps(GOOD | {"model": 3}).encode(), "'model'"),
         (json.dumps(GOOD | {"messages": []}).encode(), "'messages'"),
@@ -69,7 +167,14 @@ def test_a_refusal_does_not_repeat_megabytes() -> None:
 
 def test_null_means_not_set_as_openai_clients_send_it() -> None:
     body = GOOD | dict.fromkeys(("stop", "seed", "temperature", "max_tokens", "n", "logprobs"))
-    assert read_body(json.dumps(body).encode(), CHAT_COMPLETION) == body
+    assert read_body(json.dumps(body).encode(), CHAT_COMPLETION).fields == body
+
+
+def test_null_means_not_set_as_ollamas_clients_send_it() -> None:
+    """Its Python client leaves out what is not set, but not of options in a dict."""
+    options = dict.fromkeys(("stop", "seed", "temperature", "top_p", "num_predict"))
+    body = GOOD | {"options": options}
+    assert read_body(json.dumps(body).encode(), OLLAMA_CHAT).fields == body
 
 
 def test_ollama_options_are_bounded() -> None:
@@ -80,9 +185,25 @@ def test_ollama_options_are_bounded() -> None:
 
 def test_a_data_uri_holds_a_file() -> None:
     data = bytes(range(256))
-    uri = "data:application/dicom;base64," + base64.b64encode(data).decode()
+    uri = b"data:application/dicom;base64," + base64.b64encode(data)
     assert image_bytes(uri, may_fetch=False, max_bytes=256) == data
-    assert from_base64(base64.b64encode(data).decode(), max_bytes=256) == data
+    assert image_bytes(memoryview(uri), may_fetch=False, max_bytes=256) == data
+    assert from_base64(base64.b64encode(data), max_bytes=256) == data
+    assert from_base64(base64.encodebytes(data), max_bytes=256) == data
+
+
+def test_a_file_that_is_decoded_in_pieces_is_whole() -> None:
+    data = random.Random(1).randbytes(images._PIECE_BYTES)
+    assert from_base64(base64.b64encode(data), max_bytes=len(data)) == data
+    assert from_base64(base64.encodebytes(data), max_bytes=len(data)) == data
+
+
+def test_base64_ends_once() -> None:
+    """At the end of a piece too."""
+    text = b"A" * (images._PIECE_BYTES - 1) + b"="
+    assert from_base64(text, max_bytes=len(text)) == bytes(images._PIECE_BYTES // 4 * 3 - 1)
+    with pytest.raises(RequestError, match="not valid base64"):
+        from_base64(text + b"AAAA", max_bytes=len(text))
 
 
 @pytest.mark.parametrize(
@@ -91,6 +212,8 @@ def test_a_data_uri_holds_a_file() -> None:
         ("data:image/png,abc", "not in base64"),
         ("data:image/png;base64,", "empty"),
         ("data:image/png;base64,@@@@", "not valid base64"),
+        ("data:image/png;base64,AAA", "not valid base64"),
+        ("data:image/png;base64,\u00e9AAA", "not valid base64"),
         ("data:image/png;base64," + "AAAA" * 100, "MB"),
         ("http://127.0.0.1/x.png", "fetches no images"),
         ("https://example.org/x.png", "fetches no images"),
@@ -101,7 +224,7 @@ def test_a_data_uri_holds_a_file() -> None:
 )
 def test_other_images_are_refused(url: str, says: str) -> None:
     with pytest.raises(RequestError, match=says):
-        image_bytes(url, may_fetch=False, max_bytes=256)
+        image_bytes(url.encode(), may_fetch=False, max_bytes=256)
 
 
 class _Pictures(BaseHTTPRequestHandler):
@@ -114,8 +237,21 @@ class _Pictures(BaseHTTPRequestHandler):
             self.send_header("Location", "/image")
             self.end_headers()
             return
+        if self.path == "/mute":
+            self.close_connection = True
+            return
+        if self.path == "/no-http":
+            self.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
+            self.close_connection = True
+            return
         self.send_response(200)
         self.end_headers()
+        if self.path == "/drips":
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"x")
+                    time.sleep(0.01)
+            return
         self.wfile.write(b"x" * (1000 if self.path == "/image" else 5000))
 
 
@@ -131,16 +267,32 @@ def pictures() -> Iterator[str]:
 
 
 def test_an_image_is_fetched_only_where_that_is_allowed(pictures: str) -> None:
-    assert image_bytes(f"{pictures}/image", may_fetch=True, max_bytes=2000) == b"x" * 1000
+    url = f"{pictures}/image".encode()
+    assert image_bytes(url, may_fetch=True, max_bytes=2000) == b"x" * 1000
     with pytest.raises(RequestError, match="fetches no images"):
-        image_bytes(f"{pictures}/image", may_fetch=False, max_bytes=2000)
+        image_bytes(url, may_fetch=False, max_bytes=2000)
 
 
 def test_neither_a_redirect_nor_a_flood_is_followed(pictures: str) -> None:
     with pytest.raises(RequestError, match="cannot be fetched"):
-        image_bytes(f"{pictures}/elsewhere", may_fetch=True, max_bytes=2000)
+        image_bytes(f"{pictures}/elsewhere".encode(), may_fetch=True, max_bytes=2000)
     with pytest.raises(RequestError, match="MB"):
-        image_bytes(f"{pictures}/flood", may_fetch=True, max_bytes=2000)
+        image_bytes(f"{pictures}/flood".encode(), may_fetch=True, max_bytes=2000)
+
+
+@pytest.mark.parametrize("path", ["/no-http", "/mute", "/a b", "/\x01", "/\u00e9"])
+def test_whatever_a_url_leads_to_is_no_defect(pictures: str, path: str) -> None:
+    with pytest.raises(RequestError, match="cannot be fetched"):
+        image_bytes(f"{pictures}{path}".encode(), may_fetch=True, max_bytes=2000)
+
+
+def test_an_image_that_drips_is_not_waited_for(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte came in time, and there was no end to them."""
+    monkeypatch.setattr(images, "_FETCH_TIMEOUT_S", 0.1)
+    with pytest.raises(RequestError, match="cannot be fetched"):
+        image_bytes(f"{pictures}/drips".encode(), may_fetch=True, max_bytes=10_000)
 
 
 def _user(text: str, *images: str) -> Turn:

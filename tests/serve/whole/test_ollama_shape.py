@@ -30,7 +30,10 @@ def test_the_model_is_listed(server: RealServer) -> None:
         assert client.get("/api/version").json()["version"]
         assert client.get("/api/ps").json()["models"][0]["name"] == "nano:latest"
         shown = client.post("/api/show", json={"model": "nano"}).json()
+        unnamed = client.post("/api/show", json={})
     assert "vision" in shown["capabilities"]
+    assert unnamed.status_code == 404
+    assert "Ask for 'nano'." in unnamed.json()["error"]
 
 
 def test_a_chat_streams_lines(server: RealServer, small_chest: bytes) -> None:

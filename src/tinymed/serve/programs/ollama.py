@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tinymed import __version__
 from tinymed.errors import TinymedError
 from tinymed.records import NOTICE
 from tinymed.serve.asked.events import Answered, Event, Text
-from tinymed.serve.asked.question import Question
 from tinymed.serve.desk.loaded_model import ModelFacts
+from tinymed.serve.programs.about import about
 from tinymed.serve.programs.asking import (
+    Said,
     Wanted,
-    asked,
-    check_may_be_raw,
     request_json,
+    streamed_answer,
+    understood,
     unless_gone,
     whole_answer,
 )
-from tinymed.serve.programs.chat import (
-    Turn,
-    decoding_of,
-    last_question,
-    others,
-    sampling_not_used,
-    stops,
-)
-from tinymed.serve.programs.checked import RequestError
+from tinymed.serve.programs.chat import Turn, others, stops
+from tinymed.serve.programs.checked import RequestError, Sent
 from tinymed.serve.programs.images import from_base64
 from tinymed.serve.programs.model_names import check_model, loaded_model
-from tinymed.serve.programs.openai import about
 from tinymed.serve.programs.schemas import OLLAMA_CHAT, OLLAMA_SHOW
 from tinymed.serve.refusals import refusal
 from tinymed.serve.service import Service
 
-_STARTED = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+_STARTED = _now()
 _NS_PER_MS = 1_000_000
 _OPTIONS = frozenset(OLLAMA_CHAT["properties"]["options"]["properties"])
 _UNUSED_BY_NATURE = frozenset({"keep_alive"})
@@ -64,8 +62,8 @@ def ollama_routes(service: Service) -> list[Route]:
         return JSONResponse({"models": [{**row, "expires_at": forever, "size_vram": 0}]})
 
     async def show(request: Request) -> Response:
-        body = await request_json(request, OLLAMA_SHOW)
-        check_model(body.get("model") or body.get("name") or "", service)
+        sent = await request_json(request, OLLAMA_SHOW, service.settings.limits)
+        check_model(sent.fields.get("model") or sent.fields.get("name") or "", service)
         model = loaded_model(service)
         return JSONResponse(
             {
@@ -114,37 +112,43 @@ def _details(model: ModelFacts) -> dict[str, Any]:
     }
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
-
-
 async def _chat(service: Service, request: Request) -> Response:
-    body = await request_json(request, OLLAMA_CHAT)
-    check_model(body["model"], service)
-    if not body.get("messages"):
-        # How Ollama's clients load a model ahead of a chat.
+    # In one line: nothing large of the request lives longer than it takes to understand it.
+    wanted, is_streamed = _understood(
+        await request_json(request, OLLAMA_CHAT, service.settings.limits),
+        service,
+        user=request.state.user,
+    )
+    if wanted is None:
         return JSONResponse(
             {**_head(service), "message": _message(""), "done": True, "done_reason": "load"}
         )
-    for name in ("tools", "format"):
-        if body.get(name):
-            raise RequestError(f"'{name}' cannot be done by this model. Leave it out.")
-    wanted = _wanted(body, service, user=request.state.user)
-    if body.get("stream") in (None, True):
-        stack = AsyncExitStack()
-        events = await stack.enter_async_context(asked(service, wanted))
-        return StreamingResponse(
-            _lines(stack, events, wanted, service), media_type="application/x-ndjson"
+    if is_streamed:
+        return await streamed_answer(
+            request,
+            service,
+            wanted,
+            lambda events: _lines(events, wanted, service),
+            media_type="application/x-ndjson",
         )
     answered = await unless_gone(request, lambda: whole_answer(service, wanted))
     return JSONResponse(_last_row(answered, answered.answer.text, wanted, service))
 
 
-def _wanted(body: Mapping[str, Any], service: Service, *, user: str) -> Wanted:
-    is_safe = body.get("safe", True)
-    check_may_be_raw(service, is_safe=is_safe)
-    found = last_question([_turn(message) for message in body["messages"]])
-    options = body.get("options") or {}
+def _understood(sent: Sent, service: Service, *, user: str) -> tuple[Wanted | None, bool]:
+    """What is asked, None for nothing; and whether the answer is to be streamed.
+
+    Without messages, Ollama's clients have a model loaded ahead of a chat.
+    """
+    fields = sent.fields
+    check_model(fields["model"], service)
+    is_streamed = fields.get("stream") is not False
+    if not fields.get("messages"):
+        return None, is_streamed
+    for name in ("tools", "format"):
+        if fields.get(name):
+            raise RequestError(f"'{name}' cannot be done by this model. Leave it out.")
+    options = fields.get("options") or {}
     num_predict = options.get("num_predict")
     limits = service.settings.limits
     values = {
@@ -156,22 +160,14 @@ def _wanted(body: Mapping[str, Any], service: Service, *, user: str) -> Wanted:
         "stop": stops(options.get("stop")),
     }
     known = {*OLLAMA_CHAT["properties"], "tools", "format"} | _UNUSED_BY_NATURE
-    return Wanted(
-        image=lambda: from_base64(found.image, max_bytes=limits.max_upload_bytes),
-        question=Question(
-            text=found.question,
-            decoding=decoding_of(values, is_safe=is_safe, most_tokens=limits.max_new_tokens),
-            safe=is_safe,
-            withdraws=False,
-        ),
-        not_used=(
-            *found.not_used,
-            *sampling_not_used(values, is_safe=is_safe),
-            *others(options, _OPTIONS.__contains__),
-            *others(body, known.__contains__),
-        ),
-        user=user,
+    said = Said(
+        turns=[_turn(message) for message in fields["messages"]],
+        values=values,
+        is_safe=fields.get("safe", True),
+        unknown=[*others(options, _OPTIONS.__contains__), *others(fields, known.__contains__)],
     )
+    decode = partial(from_base64, max_bytes=limits.max_upload_bytes)
+    return understood(said, sent, decode=decode, service=service, user=user), is_streamed
 
 
 def _turn(message: Mapping[str, Any]) -> Turn:
@@ -183,21 +179,17 @@ def _turn(message: Mapping[str, Any]) -> Turn:
 
 
 async def _lines(
-    stack: AsyncExitStack, events: AsyncIterator[Event], wanted: Wanted, service: Service
-) -> AsyncIterator[str]:
-    sent = ""
-    async with stack:
-        try:
-            async for event in events:
-                if isinstance(event, Text):
-                    sent += event.piece
-                    row = {**_head(service), "message": _message(event.piece), "done": False}
-                    yield _line(row)
-                elif isinstance(event, Answered):
-                    rest = event.answer.text.removeprefix(sent)
-                    yield _line(_last_row(event, rest, wanted, service))
-        except TinymedError as error:  # the head is sent: all that is left is to say so
-            yield _line({"error": refusal(error).message})
+    events: AsyncIterator[Event], wanted: Wanted, service: Service
+) -> AsyncGenerator[str, None]:
+    try:
+        async for event in events:
+            if isinstance(event, Text):
+                row = {**_head(service), "message": _message(event.piece), "done": False}
+                yield _line(row)
+            elif isinstance(event, Answered):
+                yield _line(_last_row(event, "", wanted, service))
+    except TinymedError as error:  # the head is sent: all that is left is to say so
+        yield _line({"error": refusal(error).message})
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -5,37 +5,32 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import asdict
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tinymed.engines.decoding import ChosenToken
 from tinymed.errors import TinymedError
 from tinymed.records import NOTICE
 from tinymed.serve.asked.events import Answered, Event, Text
-from tinymed.serve.asked.question import Question
+from tinymed.serve.programs.about import about
 from tinymed.serve.programs.asking import (
+    Said,
     Wanted,
-    asked,
-    check_may_be_raw,
     request_json,
+    streamed_answer,
+    understood,
     unless_gone,
     whole_answer,
 )
-from tinymed.serve.programs.chat import (
-    Turn,
-    decoding_of,
-    last_question,
-    others,
-    sampling_not_used,
-    stops,
-)
-from tinymed.serve.programs.checked import RequestError
+from tinymed.serve.programs.chat import Turn, others, stops
+from tinymed.serve.programs.checked import RequestError, Sent
 from tinymed.serve.programs.images import image_bytes
 from tinymed.serve.programs.model_names import check_model, loaded_model
 from tinymed.serve.programs.schemas import CHAT_COMPLETION
@@ -59,14 +54,22 @@ def openai_routes(service: Service) -> list[Route]:
         return JSONResponse(_model_row(service))
 
     async def complete(request: Request) -> Response:
-        body = await request_json(request, CHAT_COMPLETION)
-        check_model(body["model"], service)
-        _refuse_what_cannot_be(body)
-        wanted = _wanted(body, service, user=request.state.user)
-        if body.get("stream"):
-            return await _streamed(service, wanted, body)
+        # In one line: nothing large of the request lives longer than it takes to understand it.
+        wanted, form = _understood(
+            await request_json(request, CHAT_COMPLETION, service.settings.limits),
+            service,
+            user=request.state.user,
+        )
+        if form.is_streamed:
+            return await streamed_answer(
+                request,
+                service,
+                wanted,
+                lambda events: _lines(events, wanted, form, service),
+                media_type="text/event-stream",
+            )
         answered = await unless_gone(request, lambda: whole_answer(service, wanted))
-        return JSONResponse(_completion(answered, wanted, body, service))
+        return JSONResponse(_completion(answered, wanted, form, service))
 
     return [
         Route("/v1/models", list_models),
@@ -99,41 +102,52 @@ def _refuse_what_cannot_be(body: Mapping[str, Any]) -> None:
             raise RequestError(f"'{name}' can only be {json.dumps(only)} here. Leave it out.")
 
 
-def _wanted(body: Mapping[str, Any], service: Service, *, user: str) -> Wanted:
-    is_safe = body.get("safe", True)
-    check_may_be_raw(service, is_safe=is_safe)
-    if body.get("top_logprobs") and not body.get("logprobs"):
-        raise RequestError("'top_logprobs' needs 'logprobs' to be true.")
-    found = last_question([_turn(message) for message in body["messages"]])
-    values = {
-        "max_new_tokens": body.get("max_completion_tokens") or body.get("max_tokens"),
-        "temperature": body.get("temperature"),
-        "top_p": body.get("top_p"),
-        "seed": body.get("seed"),
-        "stop": stops(body.get("stop")),
-        "top_logprobs": body.get("top_logprobs"),
-    }
-    limits = service.settings.limits
-    known = {*CHAT_COMPLETION["properties"], *_CANNOT, *_DEFAULTS}
-    return Wanted(
-        image=lambda: image_bytes(
-            found.image,
-            may_fetch=service.settings.fetch_image_urls,
-            max_bytes=limits.max_upload_bytes,
-        ),
-        question=Question(
-            text=found.question,
-            decoding=decoding_of(values, is_safe=is_safe, most_tokens=limits.max_new_tokens),
-            safe=is_safe,
-            withdraws=False,
-        ),
-        not_used=(
-            *found.not_used,
-            *sampling_not_used(values, is_safe=is_safe),
-            *others(body, known.__contains__),
-        ),
-        user=user,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """How the answer is to be told."""
+
+    is_streamed: bool
+    has_usage: bool
+    """Whether a stream ends with what it took."""
+    has_logprobs: bool
+
+
+def _form(fields: Mapping[str, Any]) -> _Form:
+    return _Form(
+        is_streamed=bool(fields.get("stream")),
+        has_usage=bool((fields.get("stream_options") or {}).get("include_usage")),
+        has_logprobs=bool(fields.get("logprobs")),
     )
+
+
+def _understood(sent: Sent, service: Service, *, user: str) -> tuple[Wanted, _Form]:
+    fields = sent.fields
+    check_model(fields["model"], service)
+    _refuse_what_cannot_be(fields)
+    if fields.get("top_logprobs") and not fields.get("logprobs"):
+        raise RequestError("'top_logprobs' needs 'logprobs' to be true.")
+    values = {
+        "max_new_tokens": fields.get("max_completion_tokens") or fields.get("max_tokens"),
+        "temperature": fields.get("temperature"),
+        "top_p": fields.get("top_p"),
+        "seed": fields.get("seed"),
+        "stop": stops(fields.get("stop")),
+        "top_logprobs": fields.get("top_logprobs"),
+    }
+    known = {*CHAT_COMPLETION["properties"], *_CANNOT, *_DEFAULTS}
+    settings = service.settings
+    said = Said(
+        turns=[_turn(message) for message in fields["messages"]],
+        values=values,
+        is_safe=fields.get("safe", True),
+        unknown=others(fields, known.__contains__),
+    )
+    decode = partial(
+        image_bytes,
+        may_fetch=settings.fetch_image_urls,
+        max_bytes=settings.limits.max_upload_bytes,
+    )
+    return understood(said, sent, decode=decode, service=service, user=user), _form(fields)
 
 
 def _turn(message: Mapping[str, Any]) -> Turn:
@@ -151,7 +165,7 @@ def _turn(message: Mapping[str, Any]) -> Turn:
 
 
 def _completion(
-    answered: Answered, wanted: Wanted, body: Mapping[str, Any], service: Service
+    answered: Answered, wanted: Wanted, form: _Form, service: Service
 ) -> dict[str, Any]:
     answer = answered.answer
     return {
@@ -161,7 +175,7 @@ def _completion(
                 "index": 0,
                 "message": {"role": "assistant", "content": answer.text, "refusal": None},
                 "finish_reason": answer.finish_reason,
-                "logprobs": _logprobs(answered) if body.get("logprobs") else None,
+                "logprobs": _logprobs(answered) if form.has_logprobs else None,
             }
         ],
         "usage": _usage(answered),
@@ -169,50 +183,41 @@ def _completion(
     }
 
 
-async def _streamed(service: Service, wanted: Wanted, body: Mapping[str, Any]) -> Response:
-    """Chunks as the answer comes; what refuses it is raised before the first is sent."""
-    stack = AsyncExitStack()
-    events = await stack.enter_async_context(asked(service, wanted))
-
-    async def chunks() -> AsyncIterator[str]:
-        async with stack:
-            async for chunk in _chunks(events, wanted, body, service):
-                yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
-            yield "data: [DONE]\n\n"
-
-    return StreamingResponse(chunks(), media_type="text/event-stream")
+async def _lines(
+    events: AsyncIterator[Event], wanted: Wanted, form: _Form, service: Service
+) -> AsyncGenerator[str, None]:
+    async with aclosing(_chunks(events, wanted, form, service)) as chunks:
+        async for chunk in chunks:
+            yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+    yield "data: [DONE]\n\n"
 
 
 async def _chunks(
-    events: AsyncIterator[Event], wanted: Wanted, body: Mapping[str, Any], service: Service
-) -> AsyncIterator[dict[str, Any]]:
+    events: AsyncIterator[Event], wanted: Wanted, form: _Form, service: Service
+) -> AsyncGenerator[dict[str, Any], None]:
     head = _head(f"chatcmpl-{uuid.uuid4().hex}", "chat.completion.chunk", service)
-    wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
 
     def chunk(delta: dict[str, Any], **rest: Any) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
-        more = {"usage": None} if wants_usage else {}
+        more = {"usage": None} if form.has_usage else {}
         extra = {"tinymed": rest.pop("tinymed")} if "tinymed" in rest else {}
         return {**head, "choices": [choice | rest], **more, **extra}
 
     yield chunk({"role": "assistant", "content": ""})
-    sent = ""
     try:
         async for event in events:
             if isinstance(event, Text):
-                sent += event.piece
                 yield chunk({"content": event.piece})
             elif isinstance(event, Answered):
-                rest = event.answer.text.removeprefix(sent)
-                logprobs = _logprobs(event) if body.get("logprobs") else None
-                if rest or logprobs:
-                    yield chunk({"content": rest}, logprobs=logprobs)
+                logprobs = _logprobs(event) if form.has_logprobs else None
+                if logprobs:
+                    yield chunk({"content": ""}, logprobs=logprobs)
                 yield chunk(
                     {},
                     finish_reason=event.answer.finish_reason,
                     tinymed=about(event, wanted.not_used),
                 )
-                if wants_usage:
+                if form.has_usage:
                     yield {**head, "choices": [], "usage": _usage(event)}
     except TinymedError as error:  # the head is sent: all that is left is to say so
         yield _error_row(error)
@@ -254,20 +259,6 @@ def _token_row(token: ChosenToken) -> dict[str, Any]:
             {"token": one.text, "logprob": one.log_probability, "bytes": list(one.token_bytes)}
             for one in token.alternatives
         ],
-    }
-
-
-def about(answered: Answered, not_used: tuple[str, ...]) -> dict[str, Any]:
-    """What a safe answer says beyond its text, for programs that look for it."""
-    answer = answered.answer
-    row = asdict(answer)
-    kept = ("notice", "kind", "is_withheld", "finding", "confidence", "calibrated")
-    return {
-        "id": answered.id,
-        **{name: row[name] for name in kept},
-        "alerts": list(row["alerts"]),
-        "gates": list(row["gates"]),
-        "not_used": list(not_used),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from tinymed import __version__
 from tinymed.records import NOTICE
+from tinymed.serve.asked.question import Decision
 from tinymed.serve.programs import schemas
 from tinymed.serve.programs.answer_schemas import (
     COUNT,
@@ -19,6 +20,7 @@ from tinymed.serve.programs.answer_schemas import (
     named,
     record,
 )
+from tinymed.serve.settings import Limits
 
 _Responses = dict[str, Any]
 
@@ -29,19 +31,22 @@ _MESSAGES = {
     "404": "There is no such thing.",
     "408": "The request came too slowly.",
     "413": "The request is too large.",
+    "414": "The address is too long.",
     "415": "Another kind of content is wanted.",
     "421": "This server is not called so.",
     "422": "The file is no image that can be read.",
     "429": "Too much at once from this user: Retry-After says when.",
+    "431": "There are too many headers, or they are too long.",
     "500": "A defect of the server; its log has the id.",
     "503": "Loading, busy, draining, or the audit cannot be written: Retry-After says when.",
 }
-_ALWAYS = ("400", "401", "403", "408", "413", "421", "429", "500", "503")
+_ALWAYS = frozenset(_MESSAGES) - {"422"}
+"""By the guards alone, which stand before every route."""
 
 
-def openapi_routes() -> list[Route]:
+def openapi_routes(limits: Limits) -> list[Route]:
     """The document's own route."""
-    made = document()
+    made = document(limits)
 
     async def show(_: Request) -> Response:
         return JSONResponse(made)
@@ -49,8 +54,8 @@ def openapi_routes() -> list[Route]:
     return [Route("/openapi.json", show)]
 
 
-def document() -> dict[str, Any]:
-    """The whole document, OpenAPI 3.1."""
+def document(limits: Limits) -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1, of a server with these limits."""
     requests = (schemas.CHAT_COMPLETION, schemas.OLLAMA_CHAT, schemas.OLLAMA_SHOW)
     return {
         "openapi": "3.1.0",
@@ -62,7 +67,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{}, {"token": []}, {"session": []}],
-        "paths": {**_page_paths(), **_program_paths(), **_server_paths()},
+        "paths": {**_page_paths(limits), **_program_paths(limits), **_server_paths()},
         "components": {
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
@@ -79,9 +84,7 @@ def _server_paths() -> dict[str, Any]:
     done = {"204": {"description": "Done."}}
     return {
         "/health": {
-            "get": _operation(
-                "Whether questions can be asked", {"200": health, "503": health}, also=()
-            )
+            "get": _operation("Whether questions can be asked", {"200": health, "503": health})
         },
         "/metrics": {
             "get": _operation("Counts and times for Prometheus", {"200": _content("text/plain")})
@@ -97,17 +100,14 @@ def _server_paths() -> dict[str, Any]:
     }
 
 
-def _page_paths() -> dict[str, Any]:
-    question = record(question={"type": "string", "minLength": 1, "maxLength": 2000})
-    question["properties"] |= {
-        "frame": {"type": "integer", "minimum": 0},
-        "own_read": {"type": "string", "maxLength": 10_000},
-    }
-    verdict = record(answer=TEXT, decision={"enum": ["accept", "reject", "edit"]})
-    verdict["properties"] |= {
-        "reason": {"type": "string", "maxLength": 10_000},
-        "text": {"type": "string", "maxLength": 10_000},
-    }
+def _page_paths(limits: Limits) -> dict[str, Any]:
+    words: Schema = {"type": "string", "maxLength": limits.max_question_characters}
+    question = record(question=words | {"minLength": 1})
+    question["properties"] |= {"frame": {"type": "integer", "minimum": 0}, "own_read": words}
+    verdict = record(answer=TEXT, decision={"enum": list(get_args(Decision))})
+    verdict["properties"] |= {"reason": words, "text": words}
+    for fields in (question, verdict):
+        fields["additionalProperties"] = False
     case = {"parameters": [_in_path("case", TEXT)]}
     frame = {"parameters": [_in_path("case", TEXT), _in_path("frame", COUNT)]}
     report = [
@@ -120,7 +120,7 @@ def _page_paths() -> dict[str, Any]:
                 "Bring an image: its file's bytes as they are",
                 {"201": _json(named("Case"))},
                 body=_content("application/octet-stream"),
-                also=("415", "422"),
+                also=("422",),
             )
         },
         "/api/cases/{case}": {
@@ -142,7 +142,7 @@ def _page_paths() -> dict[str, Any]:
                 "Ask; the answer comes as server-sent events",
                 {"200": _content("text/event-stream")},
                 body=_json(question),
-                also=("415", "422"),
+                also=("422",),
             ),
         },
         "/api/cases/{case}/verdicts": {
@@ -151,7 +151,6 @@ def _page_paths() -> dict[str, Any]:
                 "Accept, reject or edit an answer",
                 {"201": _json({"type": "object"})},
                 body=_json(verdict),
-                also=("415",),
             ),
         },
         "/api/cases/{case}/report.json": {
@@ -160,51 +159,69 @@ def _page_paths() -> dict[str, Any]:
         },
         "/api/cases/{case}/report.pdf": {
             "parameters": [*case["parameters"], *report],
-            "get": _operation("The case as PDF", {"200": _content("application/pdf")}),
+            "get": _operation(
+                "The case as PDF", {"200": _content("application/pdf")}, also=("422",)
+            ),
         },
     }
 
 
-def _program_paths() -> dict[str, Any]:
+def _program_paths(limits: Limits) -> dict[str, Any]:
     openai: Schema = {"error": named("OpenAIError")}
     ollama: Schema = {"error": named("OllamaError")}
     stream: Schema = {"text/event-stream": {}}
     lines: Schema = {"application/x-ndjson": {}}
+    models = {"200": _json(named("OllamaTags"))}
+    bounds = (
+        "The last message is the question, of at most "
+        f"{limits.max_question_characters:,} characters. An answer has at most "
+        f"{limits.max_new_tokens:,} tokens, whatever is asked for. Beside its images a request "
+        f"has at most {limits.max_request_bytes:,} bytes."
+    )
     return {
-        "/v1/models": {"get": _operation("The model", {"200": _json(named("ModelList"))})},
+        "/v1/models": {
+            "get": _operation("The model", {"200": _json(named("ModelList"))}, **openai)
+        },
         "/v1/models/{model}": {
             "parameters": [_in_path("model", TEXT)],
             "get": _operation("The model", {"200": _json(named("Model"))}, **openai),
         },
         "/v1/chat/completions": {
-            "post": _operation(
-                "Ask as OpenAI's clients do",
-                {"200": _json(named("ChatCompletion"), stream)},
-                body=_json(named("ChatCompletionRequest")),
-                also=("404", "415", "422"),
-                **openai,
-            )
+            "post": {
+                "description": bounds,
+                **_operation(
+                    "Ask as OpenAI's clients do",
+                    {"200": _json(named("ChatCompletion"), stream)},
+                    body=_json(named("ChatCompletionRequest")),
+                    also=("422",),
+                    **openai,
+                ),
+            }
         },
-        "/api/version": {"get": _operation("Version", {"200": _json(record(version=TEXT))})},
-        "/api/tags": {"get": _operation("The model", {"200": _json(named("OllamaTags"))})},
-        "/api/ps": {"get": _operation("The model", {"200": _json(named("OllamaTags"))})},
+        "/api/version": {
+            "get": _operation("Version", {"200": _json(record(version=TEXT))}, **ollama)
+        },
+        "/api/tags": {"get": _operation("The model", models, **ollama)},
+        "/api/ps": {"get": _operation("The model", models, **ollama)},
         "/api/show": {
             "post": _operation(
                 "The model",
                 {"200": _json({"type": "object"})},
                 body=_json(named("ShowRequest")),
-                also=("404", "415"),
                 **ollama,
             )
         },
         "/api/chat": {
-            "post": _operation(
-                "Ask as Ollama's clients do",
-                {"200": _json(named("OllamaChat"), lines)},
-                body=_json(named("ChatRequest")),
-                also=("404", "415", "422"),
-                **ollama,
-            )
+            "post": {
+                "description": bounds,
+                **_operation(
+                    "Ask as Ollama's clients do",
+                    {"200": _json(named("OllamaChat"), lines)},
+                    body=_json(named("ChatRequest")),
+                    also=("422",),
+                    **ollama,
+                ),
+            }
         },
     }
 
@@ -214,13 +231,13 @@ def _operation(
     responses: _Responses,
     *,
     body: dict[str, Any] | None = None,
-    also: tuple[str, ...] = ("404",),
+    also: tuple[str, ...] = (),
     error: Schema | None = None,
 ) -> dict[str, Any]:
     shape = error or named("Error")
     refusals = {
         status: {**_json(shape), "description": _MESSAGES[status]}
-        for status in (*_ALWAYS, *also, "404")
+        for status in sorted({*_ALWAYS, *also})
         if status not in responses
     }
     row: dict[str, Any] = {"summary": summary, "responses": {**responses, **refusals}}

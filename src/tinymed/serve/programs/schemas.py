@@ -45,7 +45,7 @@ _OPENAI_MESSAGE: Schema = {
 
 
 def _or_null(kind: str, **bounds: Any) -> Schema:
-    """OpenAI's clients send null for what is not set; bounds hold for what is."""
+    """Clients send null for what is not set; bounds hold for what is."""
     return {"type": [kind, "null"], **bounds}
 
 
@@ -114,10 +114,10 @@ OLLAMA_CHAT: Schema = {
         "options": _or_null(
             "object",
             properties={
-                "temperature": {"type": "number", "minimum": 0, "maximum": 2},
-                "top_p": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-                "seed": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
-                "num_predict": {"type": "integer", "minimum": -2, "maximum": 1_000_000},
+                "temperature": _or_null("number", minimum=0, maximum=2),
+                "top_p": _or_null("number", exclusiveMinimum=0, maximum=1),
+                "seed": _SEED,
+                "num_predict": _or_null("integer", minimum=-2, maximum=1_000_000),
                 "stop": _STOP,
             },
         ),
@@ -128,7 +128,7 @@ OLLAMA_CHAT: Schema = {
 OLLAMA_SHOW: Schema = {
     "title": "ShowRequest",
     "type": "object",
-    "anyOf": [{"required": ["model"]}, {"required": ["name"]}],
+    "description": "Names the model by one of the two.",
     "properties": {
         "model": {"type": "string", "maxLength": 500},
         "name": {"type": "string", "maxLength": 500},
