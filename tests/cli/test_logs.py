@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import RunCli
 
+from tinymed.serve.audit import export as export_module
 from tinymed.serve.audit import store
 from tinymed.serve.audit.entry import Entry
 from tinymed.serve.audit.log import AuditLog
@@ -82,7 +87,7 @@ def test_export_writes_a_private_file_once(audit: Path, cli: RunCli, tmp_path: P
     out = tmp_path / "rows.csv"
     words = ["logs", "export", "--csv", "--out", str(out), "--json"]
     assert json.loads(cli(*words).out) == {"out": str(out), "num_rows": 3}
-    with out.open(newline="") as file:
+    with out.open(newline="", encoding="utf-8-sig") as file:
         assert [row["user"] for row in csv.DictReader(file)] == ["ama", "ama", "eve"]
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     outcome = cli(*words)
@@ -93,7 +98,46 @@ def test_export_writes_a_private_file_once(audit: Path, cli: RunCli, tmp_path: P
 def test_export_that_fails_leaves_no_file(audit: Path, cli: RunCli, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
     assert cli("logs", "export", "--kind", "none", "--out", str(out)).code == 2
-    assert not out.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_export_has_its_name_only_once_it_is_whole(
+    audit: Path, cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    (tmp_path / "rows.jsonl.partial").write_text("left by one that was killed")
+    seen = []
+    whole = export_module.export
+
+    def watched(*arguments: Any, **named: Any) -> int:
+        seen.append(out.exists())
+        return whole(*arguments, **named)
+
+    monkeypatch.setattr(export_module, "export", watched)
+    assert cli("logs", "export", "--out", str(out)).code == 0
+    assert seen == [False]
+    assert len(out.read_text().splitlines()) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl", "state"]
+
+
+def test_csv_has_every_letter_on_a_terminal_of_few_and_in_a_file(
+    audit: Path, cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog.open(audit)
+    log.append(Entry(kind="verdict", case="c", body={"answer": "q", "reason": "Há ምንድን"}))
+    log.close()
+    words = ["logs", "export", "--kind", "verdict", "--csv"]
+    printed = io.BytesIO()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", io.TextIOWrapper(printed, "cp1252", newline="\r\n"))
+        assert cli(*words).code == 0
+        sys.stdout.flush()
+        content = printed.getvalue()
+        assert "Há ምንድን".encode() in content
+        assert b"\r\r" not in content
+        file = tmp_path / "rows.csv"
+        assert cli(*words, "--out", str(file)).code == 0
+        assert file.read_bytes() == b"\xef\xbb\xbf" + content  # or Excel guesses
 
 
 @pytest.mark.parametrize(
@@ -101,6 +145,7 @@ def test_export_that_fails_leaves_no_file(audit: Path, cli: RunCli, tmp_path: Pa
     [
         (["export", "--json"], "add --out"),
         (["export", "--since", "yesterday"], "write a day such as"),
+        (["export", "--since", "0001-01-01T00:00+14:00"], "write a day such as"),
         (["purge", "--older-than", "90"], "such as 90d"),
         (["purge", "--older-than", "90d", "--json"], "add --yes"),
     ],
@@ -132,5 +177,32 @@ def test_purge_asks_for_the_number_of_rows(
 
 def test_purge_with_yes_prints_json(audit: Path, cli: RunCli) -> None:
     words = ["logs", "purge", "--older-than", "90d", "--yes", "--json"]
-    assert json.loads(cli(*words).out) == {"file": str(audit), "num_rows": 1}
-    assert json.loads(cli(*words).out) == {"file": str(audit), "num_rows": 0}
+    told = {"file": str(audit), "num_held_back": 0}
+    assert json.loads(cli(*words).out) == told | {"num_rows": 1}
+    assert json.loads(cli(*words).out) == told | {"num_rows": 0}
+
+
+def test_purge_says_what_a_wrong_clock_keeps(
+    audit: Path, cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog.open(audit)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "stamp", lambda moment: "2020-01-02T00:00:00.000Z")
+        log.append(Entry(kind="signed-in", user="eve"))
+    log.close()
+    outcome = cli("logs", "purge", "--older-than", "90d", "--yes")
+    assert (
+        "1 rows deleted\n1 older rows stay, since rows go in order and row 2 before" in outcome.out
+    )
+
+
+def test_purge_by_a_user_without_a_name(
+    audit: Path, cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert cli("logs", "purge", "--older-than", "90d", "--yes").code == 0
+    purged = json.loads(cli("logs", "export", "--kind", "purged").out)
+    assert purged["user"] == str(os.getuid())

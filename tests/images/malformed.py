@@ -249,6 +249,18 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "WindowCenter is damaged",
     ),
+    "a rescale slope with a comma": (
+        lambda: replaced(dicom(RescaleSlope="7777"), b"7777", b"1,50"),
+        "RescaleSlope is damaged",
+    ),
+    "a rescale intercept that is no number": (
+        lambda: replaced(dicom(RescaleIntercept="777"), b"777", b"NaN"),
+        "RescaleIntercept is damaged",
+    ),
+    "a rescale slope beyond all numbers": (
+        lambda: dicom(RescaleSlope="1e308"),
+        "RescaleSlope is damaged",
+    ),
     "a palette shorter than it says": (
         lambda: palette([1024, 0, 16], b"\0\1" * 4),
         "palette is damaged",
@@ -312,11 +324,16 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a JPEG of 5,000 scans": (lambda: jpeg_of_many_scans(5000), "scans, too many"),
     "half a DICOM file": (lambda: dicom()[:-1500], "cut short"),
     "a DICOM file's head": (lambda: dicom()[:140], ""),
+    "JPEG of 12 bits": (
+        lambda: replaced(jpeg(64, 64), b"\xff\xc0\x00\x0b\x08", b"\xff\xc0\x00\x0b\x0c"),
+        "a rare kind that cannot be read here",
+    ),
     "half a JPEG": (lambda: jpeg(500, 500)[:-700], "cut short"),
     "half a PNG": (lambda: noise_png()[:2000], "cut short"),
     "PNG of 12000 x 12000, 1 bit": (lambda: png(12_000, 12_000), "too many pixels"),
     "PNG of 1 x 1": (lambda: png(1, 1), "a side needs at least 16"),
     "PNG of 65535 x 1": (lambda: png(65_535, 1), "a side needs at least 16"),
+    "PNG of 1 x 65535": (lambda: png(1, 65_535), "a side needs at least 16"),
     "PNG of 3 x 500": (lambda: png(3, 500), "a side needs at least 16"),
     "PNG with a remark of 256 MiB": (text_bomb, "damaged"),
     "PNG with 200 MB of remarks": (many_remarks, "damaged"),
@@ -338,6 +355,9 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "a path for a UID": lambda: dicom().replace(b"1.2.3\0", b"../../"),
     "rows as a long integer that fits": lambda: replaced(
         dicom(), _ROWS, struct.pack("<HH2sHI", 0x28, 0x10, b"UL", 4, SIDE_PX)
+    ),
+    "a window with a comma": lambda: replaced(
+        dicom(WindowCenter="7777", WindowWidth="100"), b"7777", b"40,5"
     ),
     "a lookup table that covers few levels": lambda: dicom(
         ModalityLUTSequence=lookup_table([4, 500, 16], b"\0\1" * 4)

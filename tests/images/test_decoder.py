@@ -6,10 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -22,6 +26,7 @@ from malformed import REFUSED, SHOWN, dicom, jpeg, jpeg_of_many_scans
 from tinymed.errors import HardwareError, ImageError
 from tinymed.images import decoder_process
 from tinymed.images.decoder import Decoder
+from tinymed.images.decoder_messages import write_job
 from tinymed.images.receive import receive_image
 from tinymed.images.received import ReceivedFrame
 
@@ -35,6 +40,14 @@ def shared_decoder() -> Iterator[Decoder]:
     """One process for all files, as a server has."""
     with Decoder(seconds=SECONDS, megabytes=MEGABYTES) as decoder:
         yield decoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A file that a process has been given."""
+
+    process_id: int
+    frame: Future[ReceivedFrame]
 
 
 def sentence(decoder: Decoder, data: bytes) -> str:
@@ -153,15 +166,19 @@ def test_calls_from_several_threads_take_turns(shared_decoder: Decoder) -> None:
     assert windows == list(range(100, 900, 50))
 
 
-def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_decoded() -> None:
-    with Decoder(seconds=0.3) as decoder:
-        assert_lives(decoder)
-        first = decoder.process_id
-        assert f"{DAMAGED}0.3 s or 2,000 MB to decode" in sentence(decoder, jpeg_of_many_scans(10))
-        assert first is not None
-        assert ended(first)
-        assert decoder.process_id not in (None, first)  # before anybody asks again
-        assert_lives(decoder)
+def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_decoded(
+    shared_decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_lives(shared_decoder)
+    first = shared_decoder.process_id
+    with monkeypatch.context() as hasty:  # for this file alone: a good one may have to wait
+        hasty.setattr(shared_decoder, "_seconds", 0.3)
+        refusal = sentence(shared_decoder, jpeg_of_many_scans(10))
+    assert f"{DAMAGED}0.3 s or 2,000 MB to decode" in refusal
+    assert first is not None
+    assert ended(first)
+    assert shared_decoder.process_id not in (None, first)  # before anybody asks again
+    assert_lives(shared_decoder)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds memory")
@@ -178,6 +195,19 @@ def test_a_file_larger_than_the_memory_is_given_up() -> None:
         assert_lives(decoder)
 
 
+def test_a_picture_that_finds_no_memory_here_leaves_nothing_to_the_next_file(
+    shared_decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_memory(stream: IO[bytes]) -> ReceivedFrame | str:
+        stream.readline()  # so much of the reply is read
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(decoder_process, "read_reply", without_memory)
+        assert "takes more memory than there is" in sentence(shared_decoder, dicom())
+    assert_lives(shared_decoder)
+
+
 def test_a_process_killed_between_two_files_is_replaced(shared_decoder: Decoder) -> None:
     assert_lives(shared_decoder)
     killed = shared_decoder.process_id
@@ -187,40 +217,51 @@ def test_a_process_killed_between_two_files_is_replaced(shared_decoder: Decoder)
     assert shared_decoder.process_id != killed
 
 
-def test_a_file_whose_process_others_killed_is_decoded_by_the_next() -> None:
-    data = jpeg_of_many_scans(10, width=4000, height=3000)
-    with Decoder() as decoder, ThreadPoolExecutor(1) as threads:
-        assert_lives(decoder)
-        killed = decoder.process_id
-        assert killed is not None
-        before_s = processor_s(killed)
+@contextmanager
+def under_way(decoder: Decoder, data: bytes, patch: pytest.MonkeyPatch) -> Iterator[_Asked]:
+    """Ask for a file of a process that stands still, and go on once it has been sent the file."""
+    assert_lives(decoder)
+    process_id = decoder.process_id
+    assert process_id is not None
+    is_sent = threading.Event()
+
+    def send(stream: IO[bytes], data: bytes, frame: int | None) -> None:
+        write_job(stream, data, frame)
+        is_sent.set()
+
+    os.kill(process_id, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as threads, patch.context() as patched:
+        patched.setattr(decoder_process, "write_job", send)
         frame = threads.submit(decoder.decode, data)
-        while processor_s(killed) - before_s < 0.1:
-            time.sleep(0.01)
-        os.kill(killed, signal.SIGKILL)
-        assert frame.result().image.pixels.shape == (3000, 4000, 3)
-        assert decoder.process_id != killed
+        assert is_sent.wait(20)
+        yield _Asked(process_id=process_id, frame=frame)
 
 
-def test_a_file_whose_process_aborts_is_refused_and_not_tried_again(tmp_path: Path) -> None:
-    with Decoder() as decoder, ThreadPoolExecutor(1) as threads:
-        assert_lives(decoder)
-        aborted = decoder.process_id
-        assert aborted is not None
-        before_s = processor_s(aborted)
-        frame = threads.submit(decoder.decode, jpeg_of_many_scans(10))
-        while processor_s(aborted) - before_s < 0.1:
-            time.sleep(0.01)
-        os.kill(aborted, signal.SIGABRT)  # as a decoder in Rust does where memory ends
+def test_a_file_whose_process_others_killed_is_decoded_by_the_next(
+    shared_decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with under_way(shared_decoder, jpeg(40, 30), monkeypatch) as asked:
+        os.kill(asked.process_id, signal.SIGKILL)
+        assert asked.frame.result().image.pixels.shape == (30, 40, 3)
+    assert shared_decoder.process_id != asked.process_id
+
+
+def test_a_file_whose_process_aborts_is_refused_and_not_tried_again(
+    shared_decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with under_way(shared_decoder, jpeg(40, 30), monkeypatch) as asked:
+        os.kill(asked.process_id, signal.SIGABRT)  # as one in Rust does where memory ends
+        os.kill(asked.process_id, signal.SIGCONT)
         with pytest.raises(ImageError, match=DAMAGED):
-            frame.result()
-        assert_lives(decoder)
+            asked.frame.result()
+    assert_lives(shared_decoder)
 
 
 PARENT = """
 import sys, time
 from tinymed.errors import ImageError
 from tinymed.images.decoder import Decoder
+from tinymed.images.decoder_messages import write_job
 decoder = Decoder()
 try:
     decoder.decode(b"text")

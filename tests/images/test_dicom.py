@@ -74,6 +74,11 @@ def test_presentation_shape_inverse_does_not_undo_monochrome1(write_dicom: Write
     assert grey(path)[0, 0] == 255
 
 
+def test_a_window_beyond_all_numbers_is_as_good_as_none(write_dicom: WriteDicom) -> None:
+    shown = read_image(write_dicom(WindowCenter="1e308", WindowWidth="400"))
+    assert shown.notes == read_image(write_dicom()).notes
+
+
 def test_presentation_shape_inverse_alone_inverts(write_dicom: WriteDicom) -> None:
     assert grey(write_dicom(PresentationLUTShape="INVERSE"))[0, 0] == 255
 

@@ -62,7 +62,11 @@ def test_a_name_is_known_in_every_script_that_the_file_has_it_in(name: str) -> N
         ("PatientID", "12-34-56", {"12-34-56"}),
         ("OtherPatientIDs", ["P001", "P002"], {"p001", "p002"}),
         ("AccessionNumber", "ACC0042", {"acc0042"}),
-        ("PatientBirthDate", "19700102", {"19700102"}),
+        (
+            "PatientBirthDate",
+            "19700102",
+            {"19700102", "02011970", "01021970", "197012", "211970", "121970"},
+        ),
         ("PatientName", "", set()),
         ("PatientName", "A^B", set()),
         ("PatientID", "7", set()),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tinymed.images.intake import read_image
 
@@ -39,6 +39,44 @@ def test_a_phone_photo_is_turned_upright(tmp_path: Path) -> None:
     assert image.pixels[:15].min() > 200
     assert image.pixels[-15:].max() < 50
     assert image.notes == ("turned upright: EXIF orientation 6",)
+
+
+@pytest.mark.parametrize("orientation", range(1, 10))
+def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path: Path, orientation: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as photo:
+        upright = np.asarray(ImageOps.exif_transpose(photo))
+    image = read_image(tmp_path / "a.png")
+    assert (image.pixels == upright).all()
+    assert bool(image.notes) is (2 <= orientation <= 8)
+
+
+def test_a_photo_is_turned_though_its_exif_could_not_be_written_anew(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "Nokia"
+    strange = exif.tobytes().replace(b"\x01\x0e\0\2", b"\x01\x1a\0\2")  # a resolution in words
+    Image.new("L", (40, 20)).save(tmp_path / "a.jpg", exif=strange)
+    assert read_image(tmp_path / "a.jpg").pixels.shape == (40, 20, 3)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_a_photo_is_shown_whatever_its_exif_is_made_of(tmp_path: Path, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Nokia"
+    exif.get_ifd(0x8769)[0x829A] = 0.01
+    good = exif.tobytes()
+    random = np.random.default_rng(3)
+    num_turned = 0
+    for _ in range(300):
+        broken = bytearray(good)
+        for position in random.integers(6, len(good), 3):
+            broken[position] = random.integers(256)
+        Image.new("L", (40, 20)).save(tmp_path / "a", format=kind, exif=bytes(broken))
+        num_turned += read_image(tmp_path / "a").pixels.shape == (40, 20, 3)
+    assert 100 < num_turned < 300
 
 
 def test_twelve_bit_values_in_a_sixteen_bit_png_fill_the_grey_scale(tmp_path: Path) -> None:

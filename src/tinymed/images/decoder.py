@@ -104,6 +104,12 @@ choose a PNG, JPEG or DICOM file.
                 self._start()  # the next file finds it loaded
                 if not error.is_by_others:  # or else it was not the file's fault
                     break
+            except MemoryError:  # here: what is left of the reply must not meet the next file
+                self._start()
+                return (
+                    "Cannot read this file: its picture takes more memory than there is; "
+                    "export it at a lower resolution."
+                )
         return (
             "Cannot read this file: its content is damaged, or takes more than "
             f"{self._seconds:g} s or {self._megabytes:,} MB to decode; "

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import MutableSequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_voi_lut
 
 from tinymed.errors import ImageError
+from tinymed.images.dicom_attribute import values as all_values
 from tinymed.images.grey_levels import (
     linear_window,
     narrowed,
@@ -22,6 +24,8 @@ from tinymed.images.grey_levels import (
 from tinymed.images.received import GreyLevels
 
 _MAX_TABLE_LEVELS = 2**16
+_MAX_NUMBER: Final = 1e30
+"""Of a window or a rescale: beyond, values are no numbers any more."""
 _WINDOW_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
@@ -169,11 +173,22 @@ def _modality_values(
     if tables:
         table, first, _bits = _lookup_table(tables[0], dataset)
         return _look_up(levels, table, first), "modality LUT"
-    slope = _first_number(dataset.get("RescaleSlope"), 1.0) or 1.0
-    intercept = _first_number(dataset.get("RescaleIntercept"), 0.0) or 0.0
+    slope = _rescale_number(dataset, "RescaleSlope") or 1.0
+    intercept = _rescale_number(dataset, "RescaleIntercept")
     if (slope, intercept) == (1, 0):
         return levels, None
     return levels * slope + intercept, f"rescale slope {slope:g} intercept {intercept:g}"
+
+
+def _rescale_number(dataset: Dataset, keyword: str) -> float:
+    """Slope or intercept, 0 where there is none; without the right one every value is wrong."""
+    try:
+        number = _first_number(dataset.get(keyword)) or 0.0
+    except ValueError:  # such as a comma for the point
+        number = math.nan
+    if not _is_sane(number):
+        raise ImageError(f"its {keyword} is damaged; export it again")
+    return number
 
 
 def _voi_levels(
@@ -186,8 +201,7 @@ def _voi_levels(
         notes.append("VOI LUT")
         shown = to_eight_bit(_look_up(np.rint(values), table, first), 0, 2**bits - 1)
         return shown, *_nearest_window(values, shown)
-    center = _first_number(dataset.get("WindowCenter"), None)
-    width = _first_number(dataset.get("WindowWidth"), None)
+    center, width = _window_number(dataset, "WindowCenter"), _window_number(dataset, "WindowWidth")
     function = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
     if function not in _WINDOW_FUNCTIONS:
         function = "LINEAR"
@@ -196,6 +210,15 @@ def _voi_levels(
     suffix = "" if function == "LINEAR" else f" {function}"
     notes.append(f"window center {center:g} width {width:g}{suffix}")
     return _windowed(values, center, width, function), center, width
+
+
+def _window_number(dataset: Dataset, keyword: str) -> float | None:
+    """Center or width of the first window; None where it is none, or damaged."""
+    try:
+        number = _first_number(all_values(dataset, keyword))
+    except ValueError:
+        return None
+    return number if number is not None and _is_sane(number) else None
 
 
 def _nearest_window(values: npt.NDArray[Any], shown: npt.NDArray[np.uint8]) -> tuple[float, float]:
@@ -263,11 +286,12 @@ def _look_up(values: npt.NDArray[Any], table: npt.NDArray[Any], first: int) -> n
     return np.asarray(table[(values - first).clip(0, table.size - 1).astype(np.int64)])
 
 
-def _first_number(value: object, default: float | None) -> float | None:
+def _is_sane(number: float) -> bool:
+    return abs(number) <= _MAX_NUMBER  # and not NaN
+
+
+def _first_number(found: object) -> float | None:
     """Take the first of a DICOM element's numbers; some writers give several, or none."""
-    if isinstance(value, MultiValue):
-        value = value[0] if value else None
-    if value is None or value == "":
-        return default
-    number = float(str(value))
-    return number if np.isfinite(number) else default
+    if isinstance(found, MutableSequence):
+        found = found[0] if found else None
+    return None if found is None or found == "" else float(str(found))

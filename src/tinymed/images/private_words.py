@@ -20,14 +20,16 @@ _NAMES = (
     "ResponsiblePerson",
     "ReferringPhysicianName",
 )
-_NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID", "PatientBirthDate")
+_NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID")
 _OTHER_NUMBERS = "OtherPatientIDsSequence"
-PRIVATE_KEYWORDS = ("SpecificCharacterSet", *_NAMES, *_NUMBERS, _OTHER_NUMBERS)
+_BIRTH_DATE = "PatientBirthDate"
+PRIVATE_KEYWORDS = ("SpecificCharacterSet", *_NAMES, *_NUMBERS, _OTHER_NUMBERS, _BIRTH_DATE)
 
 _MAX_ITEMS: Final = 16
 MAX_WORDS: Final = 200
 MAX_WORD_CHARACTERS: Final = 200
 _MIN_CHARACTERS: Final = 3
+_DATE_DIGITS: Final = 8
 _WITHOUT_SPACES: Final = ("CJK", "HANGUL", "HIRAGANA", "KATAKANA")
 """Scripts in which a name of two characters is whole, by the start of Unicode's names."""
 
@@ -37,8 +39,8 @@ def private_words(dataset: Dataset) -> tuple[str, ...]:
 
     Of the patient's, mother's, responsible person's and referring physician's names, in all
     scripts that the file gives them in; of the patient's, the admission's and the request's
-    numbers; and of the birth date. Not of the institution: its words ("chest", "clinic") are
-    everybody's.
+    numbers; and of the birth date in digits, in the orders that people write. Not of the
+    institution: its words ("chest", "clinic") are everybody's.
 
     Returns:
         Single words and whole names and numbers ("wang^xiaodong"), sorted; each NFKC-normalized
@@ -52,6 +54,8 @@ def private_words(dataset: Dataset) -> tuple[str, ...]:
                 found |= _parts_and_whole(in_one_script)
     for text in _numbers(dataset):
         found |= _parts_and_whole(text)
+    for text in _texts(dataset, _BIRTH_DATE):
+        found |= _dates(text) | _parts_and_whole(text)
     kept = (word for word in found if _is_long_enough(word))
     return tuple(sorted(word[:MAX_WORD_CHARACTERS] for word in kept))[:MAX_WORDS]
 
@@ -97,6 +101,22 @@ def _numbers(dataset: Dataset) -> Iterator[str]:
     for item in values(dataset, _OTHER_NUMBERS)[:_MAX_ITEMS]:
         if isinstance(item, Dataset):
             yield from _texts(item, "PatientID")
+
+
+def _dates(text: str) -> set[str]:
+    """A date's year, month and day in the orders that people write, with zeros and without.
+
+    >>> sorted(_dates("19700102"))
+    ['01021970', '02011970', '121970', '19700102', '197012', '211970']
+    """
+    digits = "".join(filter(str.isdecimal, _folded(text)))
+    if len(digits) != _DATE_DIGITS:
+        return set()
+    found = set()
+    year, month, day = digits[:4], digits[4:6], digits[6:]
+    for one, other in ((month, day), (month.lstrip("0"), day.lstrip("0"))):
+        found |= {year + one + other, other + one + year, one + other + year}
+    return found
 
 
 def _texts(dataset: Dataset, keyword: str) -> list[str]:

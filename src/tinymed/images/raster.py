@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tinymed.errors import ImageError
 from tinymed.images.grey_levels import percentile_range, spread, to_eight_bit, viewer_levels
@@ -15,14 +15,29 @@ from tinymed.images.medical_image import MedicalImage
 from tinymed.images.received import ImageFacts, ReceivedFrame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from tinymed.images.received import GreyLevels
+
+T = TypeVar("T")
 
 RasterFormat = Literal["png", "jpeg"]
 
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 _NUM_LEVELS = 2**16
+_UPRIGHT = 1
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What EXIF's orientations other than 1 call for."""
 _CAMERA_TAGS = (ExifTags.Base.Make, ExifTags.Base.Model)
 
 
@@ -54,10 +69,16 @@ def receive_raster(
                     _check_scans(stream, image.width * image.height)
                 index = chosen_frame(frame, 1)
                 image.load()
-                facts = ImageFacts(is_from_camera=_is_from_camera(image))
+                facts = ImageFacts(is_from_camera=_told(image, _is_from_camera, otherwise=False))
                 pixels, levels = _to_rgb(_upright(image, notes), notes)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ImageError("it has too many pixels; scale it down") from error
+    except UnidentifiedImageError as error:  # 12 bits a pixel or without loss, where it is JPEG
+        kind = source.upper()
+        raise ImageError(
+            f"its {kind} data are damaged, or of a rare kind that cannot be read here; "
+            f"export it as an ordinary {kind}"
+        ) from error
     # ValueError: Pillow's, of text and colour profiles that swell.
     except (OSError, SyntaxError, EOFError, ValueError) as error:
         raise ImageError(
@@ -79,22 +100,32 @@ def _check_scans(stream: BinaryIO, num_pixels: int) -> None:
     stream.seek(position)
 
 
-def _is_from_camera(image: Image.Image) -> bool:
-    exif = image.getexif()
+def _is_from_camera(exif: Image.Exif) -> bool:
     if any(exif.get(tag) for tag in _CAMERA_TAGS):
         return True
+    return ExifTags.Base.ExposureTime in exif.get_ifd(ExifTags.IFD.Exif)
+
+
+def _orientation(exif: Image.Exif) -> int:
+    orientation = exif.get(ExifTags.Base.Orientation, _UPRIGHT)
+    return int(orientation) if orientation in _TURNS else _UPRIGHT
+
+
+def _told(image: Image.Image, read: Callable[[Image.Exif], T], otherwise: T) -> T:
+    """What EXIF says, else `otherwise`: the picture is good whatever is wrong with its table."""
     try:
-        return ExifTags.Base.ExposureTime in exif.get_ifd(ExifTags.IFD.Exif)
-    except Exception:  # noqa: BLE001 - of a damaged table; the picture is good without it
-        return False
+        return read(image.getexif())
+    except Exception:  # noqa: BLE001 - what Pillow raises of damaged tables has no common base
+        return otherwise
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation not in range(2, 9):
+    orientation = _told(image, _orientation, _UPRIGHT)
+    if orientation == _UPRIGHT:
         return image
     notes.append(f"turned upright: EXIF orientation {orientation}")
-    return ImageOps.exif_transpose(image)
+    # Not ImageOps.exif_transpose: that writes the whole table anew, and some cannot be written.
+    return image.transpose(_TURNS[orientation])
 
 
 def _to_rgb(

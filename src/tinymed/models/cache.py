@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from tinymed.errors import ModelError
 from tinymed.models.manifest import Part
 from tinymed.runs import sha256_of
+from tinymed.user_folder import user_folder
 
 CHUNK_BYTES = 1 << 20
 
@@ -22,19 +22,13 @@ def cache_folder() -> Path:
     Raises:
         ModelError: If none of the three can be told.
     """
-    if chosen := os.environ.get("TINYMED_CACHE"):
-        return Path(chosen).absolute()
-    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if shared.is_absolute():  # the XDG rule: a relative path counts as unset
-        return shared / "tinymed"
-    try:
-        home = Path.home()
-    except RuntimeError as error:
-        raise ModelError(
-            "Cannot tell where to keep model files, because this user has no home folder. "
-            "Set TINYMED_CACHE to a folder you can write to."
-        ) from error
-    return home / ".cache" / "tinymed"
+    return user_folder(
+        "TINYMED_CACHE",
+        xdg="XDG_CACHE_HOME",
+        under_home=".cache",
+        keeps="model files",
+        error=ModelError,
+    )
 
 
 def part_path(part: Part) -> Path:

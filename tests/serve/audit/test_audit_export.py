@@ -132,7 +132,7 @@ def test_a_spreadsheet_gets_no_formula(path: Path) -> None:
     assert row["alerts"] == '["blurred"]'
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1"])
 def test_every_beginning_of_a_formula_is_stopped(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.sqlite"
     log = AuditLog.open(path)
@@ -154,9 +154,19 @@ def test_half_a_surrogate_pair_can_be_written_to_csv(tmp_path: Path) -> None:
     assert "\\ud800" in out.getvalue().encode().decode()
 
 
-def test_a_row_that_is_not_ours_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("body", "'words'"),
+        ("body", "'[[\"a\", 1]]'"),
+        ("body", f"'{'[' * 100_000}'"),
+        ("user", "x'ff00'"),
+    ],
+    ids=["no JSON", "no object", "too deep", "no text"],
+)
+def test_a_row_that_is_not_ours_is_named(tmp_path: Path, column: str, value: str) -> None:
     path = tmp_path / "a.sqlite"
     write(path, "a", "b")
-    tamper(path, "UPDATE entries SET body = 'words' WHERE number = 2")
+    tamper(path, f"UPDATE entries SET {column} = {value} WHERE number = 2")
     with pytest.raises(AuditError, match="Row 2 was not written by tinymed"):
         _rows(path)

@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from written_audit import bodies, entry, write
+from written_audit import bodies, entry, tamper, write
 
 from tinymed.serve.audit import log as log_module
 from tinymed.serve.audit.entry import Entry
@@ -199,7 +199,8 @@ def test_what_is_no_audit_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 
     assert "folder" in _open_says(tmp_path) or "directory" in _open_says(tmp_path)
     (tmp_path / "file").write_bytes(b"")
-    assert "cannot be opened" in _open_says(tmp_path / "file" / "audit.sqlite")
+    said = _open_says(tmp_path / "file" / "audit.sqlite")
+    assert said.endswith("cannot be opened: File exists; see that its folder exists and is yours.")
 
 
 def test_a_newer_layout_is_refused(path: Path) -> None:
@@ -209,6 +210,9 @@ def test_a_newer_layout_is_refused(path: Path) -> None:
     assert "newer tinymed" in _open_says(path)
     with pytest.raises(AuditError, match="newer tinymed"):
         verify(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 0")
+    assert "another program's database" in _open_says(path)
 
 
 def test_a_file_that_was_begun_and_killed_is_begun_again(path: Path) -> None:
@@ -232,6 +236,49 @@ def test_a_file_deleted_or_replaced_under_the_server_is_noticed(path: Path) -> N
     with pytest.raises(AuditError, match="deleted or replaced"):
         log.append(entry("b"))
     log.close()
+
+
+def test_a_file_cut_short_under_the_server_is_noticed(path: Path) -> None:
+    write(path, *["x" * 2000] * 10)
+    log = AuditLog.open(path)
+    log.append(entry("a"))
+    os.truncate(path, 0)  # as those do that keep logs short
+    with pytest.raises(AuditError, match="was cut short while in use"):
+        log.append(entry("lost"))
+    log.close()
+
+
+def test_a_link_to_the_audit_is_the_same_audit(path: Path, tmp_path: Path) -> None:
+    write(path, "a")
+    link = tmp_path / "link.sqlite"
+    link.symlink_to(path)
+    log = AuditLog.open(link)
+    assert log.append(entry("b")) == (2,)
+    with pytest.raises(AuditError, match="held by another process"):
+        AuditLog.open(path)
+    log.close()
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["link.sqlite"]
+
+
+def test_an_audit_without_its_origin_is_refused(path: Path) -> None:
+    write(path, "a")
+    tamper(path, "DELETE FROM anchors", "DELETE FROM entries")
+    with (
+        closing(AuditLog.open(path)) as log,
+        pytest.raises(AuditError, match="origin of its chain was deleted"),
+    ):
+        log.append(entry("b"))
+
+
+def test_a_row_that_the_database_swallows_is_not_taken_for_written(path: Path) -> None:
+    write(path, "a")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TRIGGER swallow BEFORE INSERT ON entries BEGIN SELECT RAISE(IGNORE); END"
+        )
+        connection.commit()
+    with closing(AuditLog.open(path)) as log, pytest.raises(AuditError, match="changed its tables"):
+        log.append(entry("b"))
 
 
 def test_another_writer_that_does_not_let_go_is_named(
@@ -281,3 +328,14 @@ def test_the_audit_lies_in_the_state_folder(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     monkeypatch.setenv("HOME", "/home/ama")
     assert audit_path() == Path("/home/ama/.local/state/tinymed/audit.sqlite")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError
+
+    monkeypatch.delenv("TINYMED_STATE", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(AuditError, match=r"where to keep the audit, because.*Set TINYMED_STATE to"):
+        audit_path()

@@ -18,7 +18,7 @@ from written_audit import bodies, entry, tamper, write
 from tinymed.serve.audit import store
 from tinymed.serve.audit.errors import AuditError
 from tinymed.serve.audit.log import AuditLog
-from tinymed.serve.audit.purge import purge, purgeable
+from tinymed.serve.audit.purge import HeldBack, held_back, purge, purgeable
 from tinymed.serve.audit.verify import verify
 
 
@@ -100,6 +100,21 @@ def test_rows_kept_have_no_gap_though_a_clock_went_back(
     assert found.last.number == 4
     purge(path, before=_day(5), user="root")
     assert verify(path).is_intact
+
+
+def test_older_rows_behind_a_clock_that_was_ahead_are_told_of(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert held_back(path, before=_day(5)) is None
+    assert held_back(path, before=datetime(2100, 1, 1, tzinfo=UTC)) is None
+    monkeypatch.setattr(store, "stamp", lambda moment: "2062-01-01T00:00:00.000Z")
+    write(path, "from a clock that was ahead")
+    monkeypatch.setattr(store, "stamp", lambda moment: "2026-11-11T12:00:00.000Z")
+    write(path, "a", "b")
+    monkeypatch.undo()
+    purge(path, before=_day(12), user="root")
+    held = held_back(path, before=_day(12))
+    assert held == HeldBack(num_rows=2, by=11, time="2062-01-01T00:00:00.000Z")
 
 
 def test_a_head_that_was_noted_before_a_purge_of_its_row_is_not_compared(path: Path) -> None:

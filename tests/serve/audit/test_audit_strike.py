@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydicom.dataset import Dataset
 
+from tinymed.images.private_words import private_words
+from tinymed.serve.audit import strike
 from tinymed.serve.audit.strike import STRUCK_OUT as X
 from tinymed.serve.audit.strike import struck_out
 
@@ -56,9 +59,40 @@ def test_in_any_script(private: str, text: str, expected: str) -> None:
     assert struck_out(text, [private]) == expected
 
 
+@pytest.mark.parametrize(
+    "born", ["1957-10-04", "4/10/1957", "04.10.1957", "10-4-1957", "04 10 1957", "19571004"]
+)
+def test_a_birth_date_is_struck_out_in_whatever_order(born: str) -> None:
+    dataset = Dataset()
+    dataset.PatientBirthDate = "19571004"
+    words = private_words(dataset)
+    assert struck_out(f"Born {born}, 4.10 cm, film of 1957.", words) == (
+        f"Born {X}, 4.10 cm, film of 1957."
+    )
+
+
 def test_without_private_words_the_text_stays() -> None:
     assert struck_out("Is Jane here?", []) == "Is Jane here?"
 
 
 def test_a_name_over_two_paragraphs_is_not_put_together() -> None:
     assert struck_out("12\n345", ["12345"]) == "12\n345"
+
+
+def test_what_is_searched_for_is_not_looked_through_anew_at_each_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = []
+
+    def counted(part: str) -> bool:
+        looks.append(part)
+        return is_unspaced(part)
+
+    is_unspaced = strike._is_unspaced
+    monkeypatch.setattr(strike, "_is_unspaced", counted)
+    nums = []
+    for text in ("heart", "heart " * 500):
+        looks.clear()
+        assert struck_out(text, [*_NAME, "王^小东"]) == text
+        nums.append(len(looks))
+    assert nums[0] == nums[1]

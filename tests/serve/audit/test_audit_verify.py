@@ -71,6 +71,8 @@ def test_an_untouched_audit_is_intact(path: Path) -> None:
         (["UPDATE entries SET hash = 'x' WHERE number = 7"], ("changed", 7)),
         (["UPDATE entries SET body = x'ff00' WHERE number = 7"], ("changed", 7)),
         (["UPDATE entries SET user = cast(x'ff' AS TEXT) WHERE number = 7"], ("changed", 7)),
+        (["UPDATE entries SET body = x'ff', hash = '' WHERE number = 10"], ("changed", 10)),
+        (["UPDATE entries SET kind = 'purged', body = '' WHERE number = 9"], ("changed", 9)),
         (['UPDATE entries SET "case" = kind, kind = "case" WHERE number = 3'], ("changed", 3)),
         (["DELETE FROM entries WHERE number = 5"], ("missing", 5)),
         (["DELETE FROM entries WHERE number IN (5, 6)"], ("missing", 5)),
@@ -102,6 +104,35 @@ def test_tampering_is_named(path: Path, statements: list[str], how: tuple[str, i
     assert _how(found) == how
     assert found.broken
     assert str(how[1]) in found.broken.detail
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DELETE FROM anchors", "the origin of its chain was deleted"),
+        ("DROP TABLE anchors", "somebody changed its tables"),
+        ("ALTER TABLE entries RENAME TO hidden", "somebody changed its tables"),
+    ],
+)
+def test_tables_that_are_not_as_they_were_made_are_told_of(
+    path: Path, statement: str, said: str
+) -> None:
+    tamper(path, statement)
+    with pytest.raises(AuditError, match=said):
+        verify(path)
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[]", "[" * 100_000])
+def test_a_strangers_row_that_says_rows_were_purged_is_no_defect(path: Path, body: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        (previous,) = connection.execute("SELECT hash FROM entries WHERE number = 10").fetchone()
+        row = Row(number=11, time="2026", kind="purged", user="", case="", body=body)
+        connection.execute(
+            "INSERT INTO entries VALUES (11, '2026', 'purged', '', '', ?, ?)",
+            (body, hash_after(previous, row)),
+        )
+        connection.commit()
+    assert verify(path).purges == (11,)
 
 
 def test_a_cut_end_shows_only_beside_a_noted_head(path: Path) -> None:
@@ -181,8 +212,16 @@ def test_on_a_medium_that_cannot_be_written(path: Path, tmp_path: Path) -> None:
         pytest.skip("no right to mount a file system here")
     try:
         shutil.copy(path, mount)
+        with closing(AuditLog.open(path)) as log:
+            log.append(entry("not in the file itself yet"))
+            for kind in ("", "-wal"):
+                shutil.copy(f"{path}{kind}", f"{mount}/killed.sqlite{kind}")
+        (tmp_path / "link.sqlite").symlink_to(mount / "killed.sqlite")
         subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
         assert verify(mount / path.name).num_rows == 10
+        for killed in (mount / "killed.sqlite", tmp_path / "link.sqlite"):
+            with pytest.raises(AuditError, match="cannot be read"):
+                verify(killed)
         with pytest.raises(AuditError, match="Read-only"):
             AuditLog.open(mount / path.name)
     finally:
@@ -224,6 +263,8 @@ def test_no_two_rows_are_hashed_alike() -> None:
 def test_a_head_is_read_as_it_is_written(path: Path) -> None:
     found = verify(path).head
     assert Head.parse(str(found)) == found
+    grouped = " ".join(found.hash[at : at + 8].upper() for at in range(0, 64, 8))
+    assert Head.parse(f"{found.number}: {grouped}\n") == found  # as people write it down
     for text in ("", "12", "x:" + "0" * 64, "12:zz", "12:00"):
         with pytest.raises(ValueError):  # noqa: PT011 - whatever its text
             Head.parse(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -20,7 +22,7 @@ from made_up_case import BLURRED, answer, entry, report, verdict
 
 from tinymed.errors import ConfigError
 from tinymed.records import NOTICE
-from tinymed.serve.report import letters
+from tinymed.serve.report import letters, pdf
 from tinymed.serve.report.case_report import case_json
 from tinymed.serve.report.letters import Letters, register_fonts
 from tinymed.serve.report.pdf import case_pdf
@@ -107,6 +109,18 @@ def test_every_text_has_its_places_in_every_language(language: str) -> None:
     for key, row in _table().items():
         if key.startswith("report."):
             assert set(re.findall(r"{\w+}", row[language])) == set(re.findall(r"{\w+}", row["en"]))
+
+
+def test_every_label_ends_before_its_text_begins() -> None:
+    register_fonts()
+    source = inspect.getsource(pdf)
+    labels = set(re.findall(r'self\._field\("([\w.]+)"', source))
+    assert {"own_read", "image.sha256", "times"} <= labels
+    for label in labels:
+        for language in _LANGUAGES:
+            text = Words(language).say(f"report.{label}")
+            width = stringWidth(text, pdf._FIELD.bulletFontName, pdf._FIELD.bulletFontSize)
+            assert width < pdf._LABEL_WIDTH - 2, text
 
 
 def test_a_language_that_is_none_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -24,10 +25,10 @@ def _moment(
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         wanted = "write a day such as 2026-11-22, or a time such as 2026-11-22T14:00."
         raise click.BadParameter(wanted, context, parameter) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.command()
@@ -72,9 +73,12 @@ def export(  # noqa: PLR0913 - one parameter an option
     chosen = Selection(since=since, until=until, kind=kind, case=case, user=user)
     path = audit_file(file)
     if out is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # whatever letters the terminal has
+            sys.stdout.reconfigure(encoding="utf-8", newline="")
         write(path, sys.stdout, chosen, as_csv=as_csv)
         return
-    with _new_file(out) as stream:
+    # A spreadsheet takes CSV for UTF-8 only where it begins with that mark.
+    with _new_file(out, encoding="utf-8-sig" if as_csv else "utf-8") as stream:
         num_rows = write(path, stream, chosen, as_csv=as_csv, progress=not as_json)
     if as_json:
         show_json({"out": str(out), "num_rows": num_rows})
@@ -83,18 +87,23 @@ def export(  # noqa: PLR0913 - one parameter an option
 
 
 @contextmanager
-def _new_file(out: Path) -> Iterator[TextIO]:
-    """A file for its owner alone; gone again if it cannot be written to its end."""
+def _new_file(out: Path, *, encoding: str) -> Iterator[TextIO]:
+    """A file for its owner alone, under its name once it is written to its end."""
+    if os.path.lexists(out):
+        raise DataError(f"Cannot write '{out}': there is such a file. Name a new file.")
+    partial = out.with_name(out.name + ".partial")
     try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise DataError(f"Cannot write '{out}': {error.strerror}. Name a new file.") from error
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(descriptor, "w", encoding=encoding, newline="") as stream:
             yield stream
+        partial.rename(out)
     except OSError as error:
-        out.unlink()
+        partial.unlink()
         raise DataError(f"Cannot write '{out}': {error.strerror}.") from error
     except BaseException:
-        out.unlink()
+        partial.unlink()
         raise

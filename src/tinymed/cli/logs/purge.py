@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,8 +39,8 @@ def purge(age: timedelta, *, file: Path | None, yes: bool, as_json: bool) -> Non
     Example:
         tinymed logs purge --older-than 90d
     """
+    from tinymed.serve.audit.purge import held_back, purgeable
     from tinymed.serve.audit.purge import purge as delete
-    from tinymed.serve.audit.purge import purgeable
 
     if as_json and not yes:
         raise ConfigError("--json cannot ask: add --yes.")
@@ -53,9 +54,23 @@ def purge(age: timedelta, *, file: Path | None, yes: bool, as_json: bool) -> Non
         )
         if typed.strip() != str(doomed.num_rows):
             raise ConfigError("Nothing was deleted: that is not the number of rows.")
-    gone = delete(path, before=before, user=getpass.getuser(), progress=not as_json)
+    gone = delete(path, before=before, user=_user(), progress=not as_json)
     num_rows = gone.num_rows if gone else 0
+    held = held_back(path, before=before)
     if as_json:
-        show_json({"file": str(path), "num_rows": num_rows})
-    else:
-        click.echo(f"{path}: {num_rows} rows deleted")
+        num_held = held.num_rows if held else 0
+        show_json({"file": str(path), "num_rows": num_rows, "num_held_back": num_held})
+        return
+    click.echo(f"{path}: {num_rows} rows deleted")
+    if held:
+        click.echo(
+            f"{held.num_rows} older rows stay, since rows go in order and row {held.by} before "
+            f"them is dated {held.time}: the clock had been wrong"
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number and no name
+        return str(os.getuid())

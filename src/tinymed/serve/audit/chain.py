@@ -44,9 +44,10 @@ class Head:
             ValueError: If it is anything else.
         """
         number, _, digits = text.strip().partition(":")
-        if len(bytes.fromhex(digits)) != hashlib.sha256().digest_size:
+        digest = bytes.fromhex(digits)
+        if len(digest) != hashlib.sha256().digest_size:
             raise ValueError(text)
-        return cls(number=int(number), hash=digits.lower())
+        return cls(number=int(number), hash=digest.hex())  # as people group it, with blanks
 
 
 def canonical_json(body: Mapping[str, Any]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
 from tinymed.errors import UserError
 
+_SEE_FOLDER = "see that its folder exists and is yours"
 _REASONS = {
     "SQLITE_FULL": "the disk is full: free some of it",
     "SQLITE_READONLY": "it can only be read: make the file and its folder writable",
@@ -15,9 +17,10 @@ _REASONS = {
     "SQLITE_LOCKED": "another program holds it: close that program",
     "SQLITE_CORRUPT": "the file is damaged: keep it, and name a new file with --audit",
     "SQLITE_NOTADB": "the file is no database: name another file",
-    "SQLITE_CANTOPEN": "the file cannot be opened: see that its folder exists and is yours",
+    "SQLITE_CANTOPEN": f"the file cannot be opened: {_SEE_FOLDER}",
     "SQLITE_IOERR": "the disk did not do what it was asked: see that it is whole and not full",
     "SQLITE_CONSTRAINT": "its rows do not follow each other: run 'tinymed logs verify'",
+    "SQLITE_ERROR": "somebody changed its tables: keep it, and name a new file with --audit",
 }
 
 
@@ -29,10 +32,12 @@ def audit_error(path: Path, error: sqlite3.Error | OSError, *, what: str) -> Aud
     """Say in one sentence why the audit cannot be `what` ("written", "read").
 
     >>> print(audit_error(Path("a.sqlite"), OSError(30, "Read-only file system"), what="written"))
-    The audit 'a.sqlite' cannot be written: Read-only file system.
+    The audit 'a.sqlite' cannot be written: Read-only file system; see that its folder exists \
+and is yours.
     """
     if isinstance(error, OSError):
-        reason = error.strerror or str(error)
+        advice = "free some" if error.errno == errno.ENOSPC else _SEE_FOLDER
+        reason = f"{error.strerror or error}; {advice}"
     else:
         # Extended codes, such as SQLITE_IOERR_WRITE, begin with the name of what they extend.
         name = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])

@@ -19,6 +19,7 @@ from tinymed.serve.audit.errors import AuditError, audit_error
 from tinymed.serve.audit.store import count_rows, open_to_read, read_rows, stamp, with_progress
 
 _ROW_COLUMNS = ("number", "time", "kind", "user", "case", "body", "hash")
+_TEXT_COLUMNS = ("time", "kind", "user", "case", "hash")
 _VERDICT_COLUMNS = (
     "number",
     "time",
@@ -40,8 +41,8 @@ _VERDICT_COLUMNS = (
     "image_sha256",
     "answer_id",
 )
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula."""
+_DANGEROUS = (*"=+-@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+"""A spreadsheet takes a cell that begins so for a formula; the last four are full-width ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,21 +106,29 @@ def _where(selection: Selection) -> tuple[str, list[object]]:
 
 
 def _whole(row: Row) -> dict[str, Any]:
-    return asdict(row) | {"body": _body(row)}
+    whole = asdict(row) | {"body": _body(row)}
+    if not all(isinstance(whole[name], str) for name in _TEXT_COLUMNS):
+        raise _not_ours(row)
+    return whole
 
 
 def _body(row: Row) -> dict[str, Any]:
     try:
-        return dict(json.loads(row.body))
-    except (TypeError, ValueError) as error:
-        raise AuditError(
-            f"Row {row.number} was not written by tinymed: run 'tinymed logs verify'."
-        ) from error
+        body = json.loads(row.body)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _not_ours(row) from error
+    if not isinstance(body, dict):
+        raise _not_ours(row)
+    return body
+
+
+def _not_ours(row: Row) -> AuditError:
+    return AuditError(f"Row {row.number} was not written by tinymed: run 'tinymed logs verify'.")
 
 
 def _verdict(connection: sqlite3.Connection, row: Row) -> dict[str, Any]:
     """A verdict with what it judges; what was purged meanwhile is None."""
-    verdict = _body(row)
+    verdict = _whole(row)["body"]
     image: dict[str, Any] = {}
     asked: dict[str, Any] = {}
     answered: dict[str, Any] = {}

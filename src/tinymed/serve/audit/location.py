@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tinymed.serve.audit.errors import AuditError
+from tinymed.user_folder import user_folder
 
 
 def state_folder() -> Path:
@@ -17,19 +17,13 @@ def state_folder() -> Path:
     Raises:
         AuditError: If none of the three can be told.
     """
-    if chosen := os.environ.get("TINYMED_STATE"):
-        return Path(chosen).absolute()
-    shared = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if shared.is_absolute():  # the XDG rule: a relative path counts as unset
-        return shared / "tinymed"
-    try:
-        home = Path.home()
-    except RuntimeError as error:
-        raise AuditError(
-            "Cannot tell where to keep the audit, because this user has no home folder. "
-            "Set TINYMED_STATE to a folder you can write to."
-        ) from error
-    return home / ".local" / "state" / "tinymed"
+    return user_folder(
+        "TINYMED_STATE",
+        xdg="XDG_STATE_HOME",
+        under_home=".local/state",
+        keeps="the audit",
+        error=AuditError,
+    )
 
 
 def audit_path() -> Path:

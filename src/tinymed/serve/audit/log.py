@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -23,7 +24,10 @@ class AuditLog:
         self._connection = connection
         self._lock = lock
         self._turn = threading.Lock()
+        # SQLite puts it beside the file itself, wherever a link to that lies.
+        self._wal = Path(f"{os.path.realpath(path)}-wal")
         self._file = _identity(path)
+        self._num_bytes = path.stat().st_size
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -63,21 +67,29 @@ class AuditLog:
 
     def _refuse_another_file(self) -> None:
         """What is written to a file that was deleted or replaced is lost when this one closes."""
-        wal = self.path.with_name(self.path.name + "-wal")
-        if _identity(self.path) != self._file or not wal.exists():
+        if _identity(self.path) != self._file or not self._wal.exists():
             raise AuditError(
                 f"The audit '{self.path}' was deleted or replaced while in use: start again."
             )
+        num_bytes = self.path.stat().st_size
+        if num_bytes < self._num_bytes:  # SQLite's own never does, but for a VACUUM by hand
+            raise AuditError(
+                f"The audit '{self.path}' was cut short while in use: keep it, and start again "
+                "with a new file."
+            )
+        self._num_bytes = num_bytes
 
 
 def hold(path: Path) -> FileLock:
-    """Hold an audit for this process; the system lets go when the process ends.
+    """Hold an audit, by whatever link, for this process; the system lets go when that ends.
 
     Raises:
         AuditError: If another holds it, or its folder cannot be written.
     """
     # Not thread-local: the thread that closes need not be the one that opened.
-    lock = FileLock(f"{path}.lock", mode=0o600, blocking=False, thread_local=False)
+    lock = FileLock(
+        f"{os.path.realpath(path)}.lock", mode=0o600, blocking=False, thread_local=False
+    )
     try:
         if not path.parent.exists():
             path.parent.mkdir(mode=0o700, parents=True)

@@ -47,6 +47,38 @@ def purgeable(path: Path, *, before: datetime) -> Purgeable | None:
             raise audit_error(path, error, what="read") from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """Older rows that a purge would not delete, because a row before them is not older."""
+
+    num_rows: int
+    by: int
+    """The number of that row: the clock was ahead when it was written, or behind after it."""
+    time: str
+    """As that row has it."""
+
+
+def held_back(path: Path, *, before: datetime) -> HeldBack | None:
+    """Which older rows a purge would leave; None if there are none.
+
+    Raises:
+        AuditError: If the audit cannot be read.
+    """
+    with closing(open_to_read(path)) as connection:
+        try:
+            kept = connection.execute(
+                "SELECT number, time, (SELECT count(*) FROM entries WHERE time < ? "
+                "AND number > kept.number) FROM entries AS kept WHERE time >= ? "
+                "ORDER BY number LIMIT 1",
+                (stamp(before), stamp(before)),
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise audit_error(path, error, what="read") from error
+    if kept is None or not kept[2]:
+        return None
+    return HeldBack(by=kept[0], time=kept[1], num_rows=kept[2])
+
+
 def purge(path: Path, *, before: datetime, user: str, progress: bool = False) -> Purgeable | None:
     """Delete the rows that are older than a moment, and write a row that says so.
 

@@ -143,11 +143,20 @@ def with_progress(rows: Iterator[Row], *, label: str, total: int) -> Iterator[Ro
 
 
 def anchor(connection: sqlite3.Connection) -> Head:
-    """What the first row follows: the newest purge's last row, or the audit's random origin."""
-    number, digits = connection.execute(
+    """What the first row follows: the newest purge's last row, or the audit's random origin.
+
+    Raises:
+        AuditError: If there is neither: somebody took it away.
+    """
+    found = connection.execute(
         "SELECT number, hash FROM anchors ORDER BY number DESC LIMIT 1"
     ).fetchone()
-    return Head(number=number, hash=digits)
+    if found is None:
+        raise AuditError(
+            "The audit is broken, because the origin of its chain was deleted: keep the file, "
+            "and name a new one with --audit."
+        )
+    return Head(number=found[0], hash=found[1])
 
 
 def head(connection: sqlite3.Connection) -> Head:
@@ -159,7 +168,11 @@ def head(connection: sqlite3.Connection) -> Head:
 
 
 def append_rows(connection: sqlite3.Connection, entries: Sequence[Entry]) -> tuple[int, ...]:
-    """Chain entries to the last row, inside a transaction; gives their numbers."""
+    """Chain entries to the last row, inside a transaction; gives their numbers.
+
+    Raises:
+        AuditError: If the database does not take them.
+    """
     last = head(connection)
     numbers = []
     for entry in entries:
@@ -172,10 +185,15 @@ def append_rows(connection: sqlite3.Connection, entries: Sequence[Entry]) -> tup
             body=canonical_json(entry.body),
         )
         row = replace(row, hash=hash_after(last.hash, row))
-        connection.execute(
+        written = connection.execute(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
             (row.number, row.time, row.kind, row.user, row.case, row.body, row.hash),
         )
+        if written.rowcount != 1:  # a trigger that is not ours can swallow it
+            raise AuditError(
+                "The audit does not take rows, because somebody changed its tables: keep the "
+                "file, and name a new one with --audit."
+            )
         last = Head(number=row.number, hash=row.hash)
         numbers.append(row.number)
     return tuple(numbers)
@@ -208,7 +226,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
         connection.close()
         # On a medium that cannot be written SQLite has no place for its index of the WAL; without
         # a WAL it needs none.
-        wal = path.with_name(path.name + "-wal")
+        wal = Path(f"{os.path.realpath(path)}-wal")
         if wal.exists() and wal.stat().st_size:
             raise
         return sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
@@ -229,9 +247,9 @@ def _is_audit(connection: sqlite3.Connection, path: Path) -> bool:
         raise audit_error(path, error, what="read") from error
     if not application_id and not num_tables:
         return False
-    if application_id != _APPLICATION_ID:
+    if application_id != _APPLICATION_ID or version < _VERSION:
         raise AuditError(f"'{path}' is another program's database: name another file.")
-    if version != _VERSION:
+    if version > _VERSION:
         raise AuditError(
             f"The audit '{path}' was written by a newer tinymed (its layout is {version}, this "
             f"one reads {_VERSION}): use that tinymed, or name another file."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 STRUCK_OUT = "[struck out]"
@@ -62,13 +62,14 @@ def _spans(text: str, private: set[str]) -> Iterator[tuple[int, int]]:
     """Where private words stand, in order and without overlap."""
     words = list(_words(text))
     longest = max(map(len, private), default=0)
+    unspaced = _by_first_letter(filter(_is_unspaced, private))
     position = 0
     while position < len(words):
         count = _num_matching(text, words[position : position + _MAX_WORDS], private, longest)
         if count:
             yield words[position].start, words[position + count - 1].end
         else:
-            yield from _spans_inside(text, words[position], private)
+            yield from _spans_inside(text, words[position], unspaced)
         position += max(1, count)
 
 
@@ -87,9 +88,23 @@ def _num_matching(text: str, words: Sequence[_Word], private: set[str], longest:
     return count
 
 
-def _spans_inside(text: str, word: _Word, private: set[str]) -> Iterator[tuple[int, int]]:
-    """Private words inside a word of a script that puts no blanks between words."""
-    unspaced = [part for part in private if _is_unspaced(part)]
+def _by_first_letter(parts: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        found.setdefault(part[0], []).append(part)
+    return found
+
+
+def _spans_inside(
+    text: str, word: _Word, unspaced: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[int, int]]:
+    """Private words inside a word of a script that puts no blanks between words.
+
+    Args:
+        text: Where the word stands.
+        word: The word.
+        unspaced: Private words of such scripts by their first letters.
+    """
     if not unspaced:
         return
     folded, places = "", []
@@ -100,7 +115,9 @@ def _spans_inside(text: str, word: _Word, private: set[str]) -> Iterator[tuple[i
     start = 0
     while start < len(folded):
         found = max(
-            (part for part in unspaced if folded.startswith(part, start)), key=len, default=""
+            (part for part in unspaced.get(folded[start], ()) if folded.startswith(part, start)),
+            key=len,
+            default="",
         )
         if found:
             yield places[start], places[start + len(found) - 1] + 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from tinymed.serve.audit.chain import Head, Row, hash_after
-from tinymed.serve.audit.errors import audit_error
+from tinymed.serve.audit.errors import AuditError, audit_error
 from tinymed.serve.audit.store import anchor, count_rows, open_to_read, read_rows, with_progress
 
 How = Literal["changed", "missing", "inserted", "reordered", "cut", "damaged"]
@@ -166,7 +166,8 @@ def _break_before(connection: sqlite3.Connection, last: Head, row: Row) -> Broke
     if row.number < number:
         detail = f"Row {row.number} stands among rows that were purged."
         return Broken(number=row.number, how="inserted", detail=detail)
-    if _digest(last.hash, row) == row.hash:
+    digest = _digest(last.hash, row)
+    if digest is not None and digest == row.hash:
         return None
     return _why_unfit(connection, last, row)
 
@@ -176,7 +177,7 @@ def _why_unfit(connection: sqlite3.Connection, last: Head, row: Row) -> Broken:
     number = row.number
     for later in read_rows(connection, " WHERE number > ?", (number,)):
         digest = _digest(last.hash, replace(later, number=number))
-        if digest not in (later.hash, row.hash):
+        if digest is None or digest not in (later.hash, row.hash):
             continue
         follows = _digest(digest, replace(row, number=number + 1)) in (row.hash, later.hash)
         if later.number == number + 1 and not follows:
@@ -191,16 +192,17 @@ def _why_unfit(connection: sqlite3.Connection, last: Head, row: Row) -> Broken:
 
 
 def _purged_head(row: Row) -> object:
-    body = json.loads(row.body)
+    try:
+        body = json.loads(row.body)
+    except (ValueError, RecursionError):
+        return None
     return body.get("head") if isinstance(body, dict) else None
 
 
-def _digest(previous: str, row: Row) -> str:
-    """A row's hash behind another; "" of a row that tinymed cannot have written."""
-    try:
-        return hash_after(previous, row)
-    except TypeError:  # a value that is no text
-        return ""
+def _digest(previous: object, row: Row) -> str | None:
+    """A row's hash behind another; None of rows that tinymed cannot have written."""
+    texts = (previous, row.time, row.kind, row.user, row.case, row.body)
+    return hash_after(str(previous), row) if all(type(text) is str for text in texts) else None
 
 
 def _damage(connection: sqlite3.Connection) -> str:
@@ -214,7 +216,7 @@ def _damage(connection: sqlite3.Connection) -> str:
 def _unreadable(connection: sqlite3.Connection, damage: str) -> Verified:
     try:
         start = anchor(connection)
-    except (sqlite3.DatabaseError, TypeError):
+    except (sqlite3.DatabaseError, AuditError):
         start = Head(number=0, hash="")
     detail = f"The file is damaged: {damage}."
     return Verified(

@@ -37,7 +37,7 @@ from tinymed.serve.report.paper import (
 from tinymed.serve.report.picture import small_picture
 from tinymed.serve.report.words import Words
 
-_LABEL_WIDTH = 52 * mm
+_LABEL_WIDTH = 60 * mm
 _PICTURE_HEIGHT = 80 * mm
 _LEAST_OF_A_QUESTION = 40 * mm
 """A question does not begin lower on a page than this."""
@@ -208,9 +208,11 @@ class _Content:
 
     def _gates(self, gates: list[Mapping[str, Any]]) -> str:
         told = [
-            self._say("report.gate." + one["gate"])
-            + ": "
-            + self._say("report.outcome." + _outcome(one))
+            self._say(
+                "report.gate_and_outcome",
+                gate=self._say("report.gate." + one["gate"]),
+                outcome=self._say("report.outcome." + _outcome(one)),
+            )
             for one in gates
         ]
         return "; ".join(told) or self._say("report.none")
