@@ -101,7 +101,7 @@ class ScoringEngine:
             ScoredChoice(
                 text=choice,
                 log_probability=math.log(likely.get(choice, LEAST)),
-                tokens=(_token(choice, likely.get(choice, LEAST)),),
+                tokens=(_token(choice, likely.get(choice, LEAST)), _END),
             )
             for choice in choices
         ]
@@ -115,6 +115,9 @@ class ScoringEngine:
 def _token(text: str, probability: float) -> ChosenToken:
     return ChosenToken(text=text, token_bytes=text.encode(), log_probability=math.log(probability))
 
+
+_END = ChosenToken(text="", token_bytes=b"", log_probability=0.0)
+"""It ends an answer, and has no text."""
 
 PRESENCE = "Is there a mass?"
 ABSENCE = "Is there no mass?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,8 +19,8 @@ from scoring_engine import (
     yes_sayer,
 )
 
-from tinymed.engines.decoding import Decoding
-from tinymed.engines.protocol import EncodedImage
+from tinymed.engines.decoding import ChosenToken, Decoding, ScoredChoice
+from tinymed.engines.protocol import Answer, EncodedImage
 from tinymed.safe.answering import OpenQuestion, SafeAnswering, SeenImage
 from tinymed.safe.gate import Alert, Gates
 from tinymed.safe.safe_answer import SafeAnswer
@@ -43,6 +44,10 @@ NONE = Gates(
     threshold="off",
 )
 DECODING = Decoding(max_new_tokens=8)
+LEFT = Answer(text="left", confidence=0.95, num_tokens=1, prefill_ms=0.0, decode_ms=0.0)
+HALF = ChosenToken(text="left", token_bytes=b"left", log_probability=math.log(0.5))
+TENTH = ChosenToken(text="", token_bytes=b"", log_probability=math.log(0.1))
+"""An end that the model does not expect behind it."""
 
 
 def seen(state: str, *alerts: Alert) -> SeenImage:
@@ -211,6 +216,52 @@ def test_an_unsure_open_answer_is_withheld_with_its_tokens() -> None:
         9,
     )
     assert [alert.code for alert in answer.alerts] == ["low-confidence"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "stop", "blank"),
+    [
+        (replace(LEFT, finish_reason="length"), (), "passed"),
+        (LEFT, ("lung",), "not-applicable"),
+    ],
+    ids=["length", "stop text"],
+)
+def test_the_beginning_of_an_answer_is_not_taken_for_an_answer(
+    answer: Answer, stop: tuple[str, ...], blank: str
+) -> None:
+    """`max_tokens` once let words past the threshold that the whole answer did not reach."""
+    engine = ScoringEngine(truthful)
+    decoding = replace(DECODING, stop=stop)
+    for gates, text in ((EVERY, "cannot tell"), (replace(EVERY, threshold="off"), "left")):
+        answering = SafeAnswering(engine, gates=gates, policy=POLICY)
+        found = answering.begin(seen("20"), OPEN, decoding)
+        assert isinstance(found, OpenQuestion)
+        safe = answering.finish(found, answer)
+        assert (safe.text, safe.calibrated) == (text, None)
+        assert blank in [one.outcome for one in safe.gates if one.gate == "blank"]
+
+
+def test_a_stop_text_that_was_never_said_cuts_nothing() -> None:
+    engine = ScoringEngine(truthful)
+    answering = SafeAnswering(engine, gates=EVERY, policy=POLICY)
+    found = answering.begin(seen("20"), OPEN, replace(DECODING, stop=("\n",)))
+    assert isinstance(found, OpenQuestion)
+    end = ChosenToken(text="", token_bytes=b"", log_probability=0.0)
+    assert answering.finish(found, replace(LEFT, tokens=(end,))).calibrated is not None
+
+
+def test_a_cut_answer_about_a_black_image_is_still_the_same_without_the_image() -> None:
+    engine = ScoringEngine(lambda image, question: {"left": 0.1})
+    engine.score = lambda image, question, choices: [  # type: ignore[method-assign]
+        ScoredChoice(text=one, log_probability=math.log(0.05), tokens=(HALF, TENTH))
+        for one in choices
+    ]
+    answering = SafeAnswering(engine, gates=EVERY, policy=POLICY)
+    found = answering.begin(seen("black"), OPEN, DECODING)
+    assert isinstance(found, OpenQuestion)
+    cut = replace(LEFT, confidence=0.5, finish_reason="length")
+    codes = [alert.code for alert in answering.finish(found, cut).alerts]
+    assert "unchanged-without-image" in codes
 
 
 def test_without_a_policy_every_answer_says_that_it_is_not_calibrated() -> None:

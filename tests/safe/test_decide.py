@@ -208,6 +208,15 @@ def test_a_calibrated_figure_says_of_how_many_and_of_which_split() -> None:
     assert found.probability == pytest.approx(0.9)
 
 
+def test_no_figure_stands_beside_an_image_or_a_question_out_of_scope() -> None:
+    """The split that it is of held none like them."""
+    before, said = tripped("scope")
+    answer = decided(before, said, only("scope", "warn"))
+    assert (answer.text, answer.calibrated) == ("yes", None)
+    assert [alert.code for alert in answer.alerts] == ["image-out-of-scope"]
+    assert decided(before, said, modes("off")).calibrated is not None
+
+
 @pytest.mark.parametrize("policy", [None, WITHOUT_FIT])
 def test_without_a_measurement_there_is_no_figure_no_threshold_and_an_alert(
     policy: SafetyPolicy | None,

@@ -56,5 +56,6 @@ def test_without_json_it_prints_tables(
     result = call("nano", samples, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("Warning: The gate 'text' could not look at images")
+    assert "\nWarning: The gate 'scope' could not look at images" in result.stdout
     assert "\nchosen on set validation, for an accuracy of 90 %\n" in result.stdout
     assert "set validation, yes-no questions (n = 40)" in result.stdout

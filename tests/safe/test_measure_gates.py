@@ -97,6 +97,17 @@ def test_thresholds_and_calibration_come_from_the_validation_split_alone(
         assert accuracy == (0.0 if wrong_below else 1.0)
 
 
+def test_questions_are_fitted_as_they_are_answered_whatever_their_label(tmp_path: Path) -> None:
+    """Scored and decoded answers are sure in different ways; a label tells nothing of that."""
+    samples = write_set(tmp_path / "set", "validation", images=range(4))
+    samples.write_text(
+        samples.read_text().replace('"answer_type": "open"', '"answer_type": "closed"')
+    )
+    settings = MeasureSettings(samples=samples, out=tmp_path / "run", target_accuracy=0.9)
+    fitted = measure_gates(ScoringEngine(truthful), settings).policy.calibration
+    assert (fitted["closed"].num_samples, fitted["open"].num_samples) == (8, 4)
+
+
 def test_a_gate_alone_and_all_but_it_cost_what_they_withhold(settings: MeasureSettings) -> None:
     report = measure_gates(ScoringEngine(yes_sayer), settings)
     # It says yes to both questions of every pair.

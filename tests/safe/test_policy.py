@@ -61,6 +61,30 @@ def test_what_is_no_policy_is_refused(tmp_path: Path, engine: ScoringEngine, con
         read_policy(tmp_path, engine)
 
 
+@pytest.mark.parametrize("value", ["0.7", 70, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused_before_anybody_asks(
+    tmp_path: Path, engine: ScoringEngine, value: object
+) -> None:
+    write_policy(tmp_path, POLICY)
+    row = json.loads((tmp_path / POLICY_FILE).read_text())
+    row["thresholds"]["closed"]["threshold"]["value"] = value
+    (tmp_path / POLICY_FILE).write_text(json.dumps(row))
+    with pytest.raises(DataError, match="is not a safety policy"):
+        read_policy(tmp_path, engine)
+
+
+@pytest.mark.parametrize("value", ["1.0", float("inf")])
+def test_a_calibration_that_cannot_be_computed_is_refused_too(
+    tmp_path: Path, engine: ScoringEngine, value: object
+) -> None:
+    write_policy(tmp_path, POLICY)
+    row = json.loads((tmp_path / POLICY_FILE).read_text())
+    row["calibration"]["open"]["b"] = value
+    (tmp_path / POLICY_FILE).write_text(json.dumps(row))
+    with pytest.raises(DataError, match="is not a safety policy"):
+        read_policy(tmp_path, engine)
+
+
 def test_a_policy_for_one_kind_alone_is_refused(tmp_path: Path, engine: ScoringEngine) -> None:
     write_policy(tmp_path, POLICY)
     row = json.loads((tmp_path / POLICY_FILE).read_text())

@@ -34,6 +34,12 @@ needs_data = pytest.mark.skipif(
         ("Was it taken with or without contrast?", ("with contrast", "without contrast")),
         ("Is this a contrast or non contrast CT?", ("contrast", "non contrast")),
         ("Does the appendix appear normal or abnormal?", ("normal", "abnormal")),
+        ("Is the effusion present or absent?", ("present", "absent")),
+        ("Effusion present or absent?", ("present", "absent")),
+        ("Mass: left or right?", ("left", "right")),
+        ("Modality: CT or MRI?", ("CT", "MRI")),
+        ("Which is more likely? Cancer or hemorrhage?", ("Cancer", "hemorrhage")),
+        ("normal, benign or malignant?", ("normal", "benign", "malignant")),
     ],
 )
 def test_a_choice_offers_its_choices_as_the_question_writes_them(
@@ -56,6 +62,16 @@ def test_a_choice_offers_its_choices_as_the_question_writes_them(
         "Any evidence of epidural or subdural hematoma?",
         "Does the picture contain liver?",
         "Is/Are there air-fluid levels?",
+        "IS THERE A FRACTURE",
+        "  is there a fracture ?? ",
+        "Hello doctor, is there a fracture?",
+        "\ufeffI\u200bs there a fracture\uff1f",
+        "Yes or no: is there a fracture?",
+        "Is there a fracture (yes/no)?",
+        "Fracture y/n?",
+        "Normal or not?",
+        "Can you tell me if there is a fracture?",
+        "Is there a mass? If so, where?",
     ],
 )
 def test_a_question_for_yes_or_no(question: str) -> None:
@@ -78,6 +94,13 @@ def test_a_question_for_yes_or_no(question: str) -> None:
         "",
         "Y a-t-il un épanchement pleural ?",
         "图中有肝脏吗？",
+        "Was ist zu sehen?",
+        "Is there a mass? Is there an effusion?",
+        "Is there a mass\nis there an effusion",
+        "1. Is there a mass? 2. Where is it?",
+        "CT or MRI? Left or right?",
+        "Can you describe the image?",
+        "Do you know what this is?",
     ],
 )
 def test_what_cannot_be_told_apart_surely_is_open(question: str) -> None:
@@ -102,6 +125,28 @@ def test_what_cannot_be_told_apart_surely_is_open(question: str) -> None:
         ("Was the image taken from the front?", False),
         ("CT or MRI?", False),
         ("Are nodules present in both lungs?", False),
+        ("Is the midline shifted?", True),
+        ("Is the lesion ring enhancing?", True),
+        ("Is the heart clearly enlarged?", True),
+        ("Is this an abnormal image?", True),
+        ("Is the dilated bowel normal?", False),
+        ("Does the enlarged heart look normal?", False),
+        ("Is this a normal enlarged heart?", False),
+        ("Is the abnormal area well circumscribed?", False),
+        ("Is there nothing wrong?", False),
+        ("Does the image show nothing abnormal?", False),
+        ("Does the image fail to show a fracture?", False),
+        ("Does this image show that the effusion has resolved?", False),
+        ("Is there hardly any effusion?", False),
+        ("Is an effusion barely visible?", False),
+        ("Is there evidence against pneumonia?", False),
+        ("Is there resolution of the effusion?", False),
+        ("Is there a low probability of pneumonia?", False),
+        ("Is there doubt about a fracture?", False),
+        ("Is there n\u200bo effusion?", False),
+        ("Isn't there a fracture?", False),
+        ("Is there not a fracture?", False),
+        ("Is there an effusion - answer yes", False),
     ],
 )
 def test_only_a_clear_question_for_something_asks_for_a_finding(
@@ -113,6 +158,7 @@ def test_only_a_clear_question_for_something_asks_for_a_finding(
 def test_the_opposite_is_the_one_that_audits_ask() -> None:
     assert read_question("Is there a mass?").opposite == "Is there no mass?"
     assert read_question("Are there more than two masses?").opposite is None
+    assert read_question("Yes or no: is there a mass!").opposite == "is there no mass?"
 
 
 def kinds(rows: Iterable[dict[str, Any]]) -> tuple[int, int]:

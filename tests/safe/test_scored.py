@@ -32,7 +32,7 @@ def test_a_confidence_is_against_the_other_choices_alone() -> None:
 
 def test_tokens_are_those_of_the_likeliest_spelling() -> None:
     found = scored({"Small Bowel": 0.6, "small bowel": 0.2, "Colon": 0.2}, "colon", "small bowel")
-    assert [token.text for token in found.tokens["small bowel"]] == ["Small Bowel"]
+    assert [token.text for token in found.tokens["small bowel"]] == ["Small Bowel", ""]
 
 
 def test_choices_of_no_likelihood_at_all_are_still_weighed() -> None:

@@ -71,8 +71,7 @@ class SafeAnswering:
         Raises:
             UserError: If the question does not fit the model.
         """
-        asked = read_question(question)
-        before = self._before(image, question)
+        asked, before = self._read(image, question)
         if withholds_before(before, self._gates):
             return self._decide(asked, before, None)
         if asked.kind == "open":
@@ -86,16 +85,16 @@ class SafeAnswering:
 
     def finish(self, asked: OpenQuestion, answer: Answer) -> SafeAnswer:
         """Pass the gates behind the model with what was decoded (by a `Batch`)."""
-        return self._decide(
-            read_question(asked.question),
-            self._before(asked.image, asked.question),
-            self._asker.opened(asked.question, answer),
-        )
+        is_cut = _is_cut(answer, asked.decoding)
+        said = self._asker.opened(asked.question, answer, is_cut=is_cut)
+        return self._decide(*self._read(asked.image, asked.question), said)
 
-    def _before(self, image: SeenImage, question: str) -> Before:
+    def _read(self, image: SeenImage, question: str) -> tuple[ReadQuestion, Before]:
+        """What the words of a question say, and what is known before the model runs."""
         note = spacing_alert(question, has_spacing=image.has_spacing)
         alerts = image.alerts if note is None else (*image.alerts, note)
-        return Before(alerts=alerts, not_checked=image.not_checked).with_question(question)
+        before = Before(alerts=alerts, not_checked=image.not_checked)
+        return read_question(question), before.with_question(question)
 
     def _decide(self, asked: ReadQuestion, before: Before, said: Said | None) -> SafeAnswer:
         return decide(asked, before, said, gates=self._gates, policy=self._policy)
@@ -104,3 +103,11 @@ class SafeAnswering:
         if self._gates.threshold != "withhold" or self._policy is None:
             return None
         return self._policy.threshold("open")
+
+
+def _is_cut(answer: Answer, decoding: Decoding) -> bool:
+    """Whether an answer ended for want of room or at a stop text, and not by itself."""
+    if answer.finish_reason == "length":
+        return True
+    # The token that ends an answer has no text.
+    return bool(decoding.stop) and (not answer.tokens or answer.tokens[-1].text != "")

@@ -84,6 +84,8 @@ def decide(
         outcomes.append(outcome)
     is_withheld = said is None or any(alert.withholds for alert in alerts)
     calibrated = _calibrated(question, said, policy)
+    # Of an image or a question unlike those of the split the figure tells nothing.
+    is_in_scope = all(alert.gate != "scope" for alert in alerts)
     if said is not None and calibrated is None:
         alerts.append(_NOT_CALIBRATED)
     return SafeAnswer(
@@ -93,7 +95,7 @@ def decide(
         is_withheld=is_withheld,
         finding=_finding(question, said, is_withheld=is_withheld),
         confidence=None if said is None else said.confidence,
-        calibrated=None if is_withheld else calibrated,
+        calibrated=calibrated if is_in_scope and not is_withheld else None,
         alerts=tuple(alerts),
         gates=tuple(outcomes),
         model_text=None if said is None else said.text,
@@ -173,12 +175,15 @@ def _check_threshold(
     threshold = policy.threshold(question.kind)
     if threshold is None:
         return _Check(not_applicable=policy.why_no_threshold(question.kind))
-    if said.confidence >= threshold:
+    if said.confidence >= threshold and not said.is_cut:
         return _Check()
+    detail = "The model is less sure of this answer than was asked of it on the validation split."
+    if said.confidence >= threshold:
+        detail = "The answer was cut off, and how sure the model is of the whole is not known."
     alert = _alert(
         "low-confidence",
         "threshold",
-        "The model is less sure of this answer than was asked of it on the validation split.",
+        detail,
         confidence=said.confidence,
         least_confidence=threshold,
     )
@@ -200,7 +205,7 @@ _NOT_CALIBRATED = Alert(
 def _calibrated(
     question: ReadQuestion, said: Said | None, policy: SafetyPolicy | None
 ) -> Calibrated | None:
-    if said is None or policy is None:
+    if said is None or policy is None or said.is_cut:
         return None
     return policy.calibrated(question.kind, said.confidence)
 

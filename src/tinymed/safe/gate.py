@@ -27,7 +27,7 @@ class Gates:
     polarity: Mode = "withhold"
     """The opposite question is asked as well, and the two answers have to agree. Of a model that
     says yes to both nothing can be known, so it is withheld, though it costs most: `nano` does so
-    on four pairs of five (docs/serving.md)."""
+    on four pairs of five (docs/gates.md)."""
     blank: Mode = "warn"
     """The question is asked of a black image as well, and the answer should change."""
     threshold: Mode = "withhold"

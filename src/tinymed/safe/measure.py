@@ -14,8 +14,8 @@ from tinymed.engines.protocol import Engine
 from tinymed.errors import ConfigError, DataError
 from tinymed.evaluate.asking import ToAsk, how_asked, samples_to_ask
 from tinymed.evaluate.audit.abstention import threshold_for_accuracy
-from tinymed.evaluate.audit.calibration import TypeCalibration
-from tinymed.evaluate.audit.platt import fit_platt
+from tinymed.evaluate.audit.calibration import calibrate
+from tinymed.evaluate.audit.figures import Floats
 from tinymed.evaluate.score import cluster
 from tinymed.jsonl import samples_digest
 from tinymed.records import AnswerType, Sample
@@ -227,7 +227,9 @@ def _policy(
             answer_type: _chosen(some, settings.target_accuracy)
             for answer_type, some in by_type.items()
         },
-        calibration={answer_type: _calibrated(some) for answer_type, some in by_type.items()},
+        calibration={
+            answer_type: calibrate(*_columns(some)) for answer_type, some in by_type.items()
+        },
     )
 
 
@@ -248,20 +250,7 @@ def _chosen(observed: Sequence[Observed], target: float) -> Chosen:
         return Chosen(threshold=None, reason=str(error))
 
 
-def _calibrated(observed: Sequence[Observed]) -> TypeCalibration:
-    confidence, is_right = _columns(observed)
-    a, b, reason = None, None, None
-    try:
-        fitted = fit_platt(confidence, is_right)
-        a, b = fitted.a, fitted.b
-    except DataError as error:
-        reason = str(error)
-    return TypeCalibration(
-        num_samples=len(is_right), num_right=int(is_right.sum()), a=a, b=b, reason=reason
-    )
-
-
-def _columns(observed: Sequence[Observed]) -> tuple[Any, Any]:
+def _columns(observed: Sequence[Observed]) -> tuple[Floats, Floats]:
     """Confidences, and 1 for each right answer and 0 for a wrong one; shape (items,) each."""
     confidence = np.array([one.said.confidence for one in observed], dtype=np.float64)
     return confidence, np.array([right(one) for one in observed], dtype=np.float64)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tinymed.evaluate.audit.figures import Figure
 from tinymed.pages.aligned import aligned
 from tinymed.pages.document import Cell, Column, Document, Row, RowGroup, Section, Table, Text
 from tinymed.pages.markdown import report_markdown
@@ -133,14 +132,4 @@ def _chosen_lines(policy: SafetyPolicy) -> list[str]:
 
 def _cells(row: CostRow) -> list[str]:
     figures = (row.coverage, row.accuracy, row.wrong_withheld, row.right_withheld)
-    return [_percent(figure) for figure in figures]
-
-
-def _percent(figure: Figure) -> str:
-    if figure.value is None:
-        return "-"
-    cell = f"{100 * figure.value:.1f}"
-    if figure.interval is None:
-        return cell
-    low, high = figure.interval
-    return f"{cell} [{100 * low:.1f}, {100 * high:.1f}]"
+    return [figure.in_words() for figure in figures]

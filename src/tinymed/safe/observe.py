@@ -59,6 +59,7 @@ def see_with_gates(
         scope: What the training images look like; without it the gate "scope" knows an image
             by what its file says of it alone.
     """
+    not_checked = not_looked(finder, knows_scope=scope is not None)
 
     def see(path: Path) -> SeenImage:
         frame = _frame(path)
@@ -68,7 +69,7 @@ def see_with_gates(
         if scope is not None:
             alerts += scope_alerts(encoded, scope, _EVERY_GATE)
         return SeenImage(
-            encoded=replace(encoded, stages=None), alerts=alerts, not_checked=not_looked(finder)
+            encoded=replace(encoded, stages=None), alerts=alerts, not_checked=not_checked
         )
 
     return see

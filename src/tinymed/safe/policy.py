@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -179,8 +180,20 @@ def _policy(row: dict[str, Any]) -> SafetyPolicy:
     calibration = {kind: TypeCalibration(**found) for kind, found in row.pop("calibration").items()}
     if not set(thresholds) == set(calibration) == {"closed", "open"}:
         raise ValueError("closed and open are what a policy holds")
+    _check_numbers(thresholds, calibration)
     costs = tuple(GateCost(**found) for found in row.pop("costs"))
     return SafetyPolicy(thresholds=thresholds, calibration=calibration, costs=costs, **row)
+
+
+def _check_numbers(
+    thresholds: Mapping[str, Chosen], calibration: Mapping[str, TypeCalibration]
+) -> None:
+    """Refuse what could not be compared or computed with when the first question comes."""
+    least = [one.threshold.value for one in thresholds.values() if one.threshold is not None]
+    maps = [one.platt for one in calibration.values() if one.platt is not None]
+    numbers = [number for one in maps for number in (one.a, one.b)]
+    if not (all(0 <= one <= 1 for one in least) and all(map(math.isfinite, numbers))):
+        raise ValueError("a threshold is a probability, a and b are numbers")
 
 
 def _chosen(row: dict[str, Any]) -> Chosen:

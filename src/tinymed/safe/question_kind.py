@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinymed.evaluate.audit.twins import absence_question
+from tinymed.safe.question_finding import is_finding
+from tinymed.safe.question_language import other_language
+from tinymed.safe.question_text import visible_text
 from tinymed.safe.safe_answer import QuestionKind
 
 YES_NO = ("yes", "no")
@@ -34,7 +37,10 @@ _AUXILIARIES = (
 _OPENS_YES_NO = re.compile(rf"(?:[^?]{{1,60}}, )?{_AUXILIARIES}\b", re.IGNORECASE)
 _ASKS_FOR_WORDS = re.compile(
     r"(?:in |on |at |to |from |of |for |by |with )?(?:the )?"
-    r"(?:what|which|where|why|how|who|whose|when)\b",
+    r"(?:what|which|where|why|how|who|whose|when)\b"
+    r"|(?:can|could) you (?:please )?(?:tell|say|describe|explain|list|name|report|interpret)\b"
+    r"(?!(?: me| us)? (?:if|whether)\b)"
+    r"|do you know (?:what|which|where|why|how|who|when)\b",
     re.IGNORECASE,
 )
 # These ask whether at least one is there: "Is there a mass or an effusion?" is a yes-no question.
@@ -46,7 +52,12 @@ _ASKS_WHETHER_ANY = re.compile(
 _SEEN = re.compile(r"\b(?:present|seen|visible|visuali[sz]ed|observed|evident|identified)\b")
 _OR = re.compile(r"\b(?:or|vs\.?|versus)\s", re.IGNORECASE)
 _MARKS = re.compile(r"\s*[,:;?]\s*(?:or\s+)?|\s+(?:or|vs\.?|versus)\s+", re.IGNORECASE)
-_TAG = re.compile(r",? (?:yes or no|or not)\s*\?*$", re.IGNORECASE)
+_YES_OR_NO = r"(?:yes ?(?:or|/) ?no|y ?/ ?n)"
+_TAG = re.compile(rf"(?<=\w)[\s,:;.?(\[-]+(?:{_YES_OR_NO}|or not)[)\]]?[\s?.!]*$", re.IGNORECASE)
+_TAG_BEFORE = re.compile(rf"^{_YES_OR_NO}[\s,:;.?-]+(?=\w)", re.IGNORECASE)
+_SENTENCE_ENDS = re.compile(r"[?!;]|\.\s")
+_BEFORE_A_QUESTION = re.compile(r"\W*(?:\d+[.):]\s*)?(?:and |also |or )?", re.IGNORECASE)
+_IS_THERE = re.compile(r"\b(?:is|are) there\b", re.IGNORECASE)
 _A_PAIR = 2
 _MOST_CHOICES = 6
 _LONGEST_CHOICE = 4
@@ -72,25 +83,12 @@ _PAIRS_OF_STATES = """
     normal/abnormal unilateral/bilateral benign/malignant acute/chronic male/female
     symmetric/asymmetric symmetrical/asymmetrical hyperdense/hypodense cystic/solid
     hyperintense/hypointense homogeneous/heterogeneous focal/diffuse single/multiple
-    regular/irregular high/low open/closed intra-axial/extra-axial
+    regular/irregular high/low open/closed intra-axial/extra-axial present/absent
+    positive/negative
 """
 _PLACES = frozenset(frozenset(pair.split("/")) for pair in _PAIRS_OF_PLACES.split())
 _STATES = frozenset(frozenset(pair.split("/")) for pair in _PAIRS_OF_STATES.split())
 _NEGATIVES = ("non", "not", "without")
-
-_WELL = re.compile(
-    r"\b(?:normal|normally|healthy|clear|intact|unremarkable|benign|typical|symmetric(?:al)?|"
-    r"preserved|midline)\b",
-    re.IGNORECASE,
-)
-_SHOULD_NOT_BE_SO = re.compile(
-    r"\b(?:abnormal|affected|atrophied|atypical|blunted|calcified|collapsed|compressed|deviated|"
-    r"dilated|displaced|edematous|elevated|enhancing|enlarged|flattened|fractured|herniated|"
-    r"hyperdense|hyperinflated|hyperintense|hypodense|hypointense|infected|inflamed|malignant|"
-    r"narrowed|obscured|obstructed|pathologic(?:al)?|perforated|ruptured|shifted|swollen|"
-    r"thickened|tortuous|unhealthy|widened)\b",
-    re.IGNORECASE,
-)
 
 
 def read_question(question: str) -> ReadQuestion:
@@ -118,31 +116,40 @@ def read_question(question: str) -> ReadQuestion:
     ...     "Is the heart enlarged?", "Is the lung normal?", "Is this a CT?")]
     [True, False, False]
     """
-    asked = _TAG.sub("", " ".join(question.split()))
+    shown = visible_text(question)
+    asked = _TAG.sub("", _TAG_BEFORE.sub("", shown))
+    if other_language(asked.casefold()) is not None or _asks_several(asked):
+        return ReadQuestion(text=question, kind="open")
     choices = _choices(asked)
     if choices:
         return ReadQuestion(text=question, kind="choice", choices=choices)
-    if not _is_yes_no(asked):
+    if not _is_yes_no(asked, says_so=asked != shown):
         return ReadQuestion(text=question, kind="open")
-    twin = absence_question(asked)
+    opposite, form = absence_question(asked) or (None, "")
     return ReadQuestion(
         text=question,
         kind="yes-no",
         choices=YES_NO,
-        asks_for_finding=twin is not None and _is_finding(asked, form=twin[1]),
-        opposite=None if twin is None else twin[0],
+        asks_for_finding=opposite is not None and is_finding(asked, opposite=opposite, form=form),
+        opposite=opposite,
     )
 
 
-def _is_finding(asked: str, *, form: str) -> bool:
-    if form == "existence":
-        return not _WELL.search(asked)
-    return form == "property" and _SHOULD_NOT_BE_SO.search(asked) is not None
+def _asks_several(asked: str) -> bool:
+    """Whether it is several questions in one: a single yes would be of any of them."""
+    sentences = [_BEFORE_A_QUESTION.sub("", one, count=1) for one in _SENTENCE_ENDS.split(asked)]
+    opened = [one for one in sentences if _OPENS_YES_NO.match(one) or _ASKS_FOR_WORDS.match(one)]
+    return len(opened) > 1 or len(_IS_THERE.findall(asked)) > 1
 
 
-def _is_yes_no(asked: str) -> bool:
-    """Whether yes or no answers it; it has no choices that could be told apart."""
-    if not _OPENS_YES_NO.match(asked) or _ASKS_FOR_WORDS.match(asked):
+def _is_yes_no(asked: str, *, says_so: bool) -> bool:
+    """Whether yes or no answers it; it has no choices that could be told apart.
+
+    Args:
+        asked: The question.
+        says_so: Whether "yes or no" stood with it.
+    """
+    if _ASKS_FOR_WORDS.match(asked) or not (says_so or _OPENS_YES_NO.match(asked)):
         return False
     return not _OR.search(asked) or _asks_whether_any(asked)
 
@@ -158,12 +165,30 @@ def _choices(asked: str) -> tuple[str, ...]:
     if _ASKS_FOR_WORDS.match(asked):
         return _told_apart(_pieces(asked)[1:])
     if not _OPENS_YES_NO.match(asked):
-        return _told_apart(_pieces(asked))
+        return _offered(asked)
     return _told_apart(_run_into(asked, or_any=_asks_whether_any(asked)))
 
 
 def _pieces(asked: str) -> list[str]:
     return [piece for piece in _MARKS.split(asked.rstrip("?. ")) if piece]
+
+
+def _offered(asked: str) -> tuple[str, ...]:
+    """The choices of a question that is little else: "CT or MRI?", "Mass: left or right?"."""
+    if "?" in asked.rstrip("? ."):
+        return ()
+    pieces = _pieces(asked.rpartition(":")[2])
+    choices = _told_apart(pieces)
+    if len(choices) == _A_PAIR:
+        first, second = pieces[0].split()[-1], pieces[1].split()[0]
+        if _are_opposites(first, second, places=True):
+            return first, second
+    return choices
+
+
+def _are_opposites(first: str, second: str, *, places: bool) -> bool:
+    pair = frozenset((first.casefold(), second.casefold()))
+    return pair in _STATES or (pair in _PLACES and places)
 
 
 def _run_into(asked: str, *, or_any: bool) -> list[str]:
@@ -176,8 +201,7 @@ def _run_into(asked: str, *, or_any: bool) -> list[str]:
     if not before or not after:
         return []
     first, second = before[-1], after[0]
-    pair = frozenset((first.casefold(), second.casefold()))
-    if pair in _STATES or (pair in _PLACES and not or_any):
+    if _are_opposites(first, second, places=not or_any):
         return [first, second]
     return [] if or_any else _side_by_side(before, after)
 

@@ -7,10 +7,10 @@ which a classifier trained on a few hundred made-up questions could not.
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from tinymed.safe.gate import Alert, Mode
 from tinymed.safe.question_language import other_language
+from tinymed.safe.question_text import plain_text
 from tinymed.safe.question_words import is_about_images
 
 _PERSON = r"(?:patients?|persons?|man|woman|child|baby|boy|girl|he|she|him|her|they|them|i|we|you)"
@@ -22,7 +22,7 @@ SUBJECTS: dict[str, str] = {
         r"\b(?:ignor|disregard|forget|overrid|bypass)\w*\b.{0,40}\b(?:previous|prior|above|earlier|"
         r"instructions?|rules?|prompts?|guidelines?|safety|image|everything|told)\b"
         r"|\b(?:system|developer|hidden|initial) (?:prompt|message)\b|\binstructions?\b|\bjailbr\w+"
-        r"|^(?:assistant|system|user|human|ai) ?:"
+        r"|(?:^|[.?!] ?)(?:assistant|system|user|human|ai) ?:"
         r"|\byou are (?:now|no longer|a|an|in)\b|\bact as\b|\bpretend\b|\brole ?play\b"
         r"|\bfrom now on\b|\b(?:developer|admin|debug|test|god) mode\b"
         r"|^(?:please )?(?:just |only |always )?(?:say|reply|respond|repeat|print|output|write|"
@@ -177,18 +177,3 @@ def question_alert(question: str, *, mode: Mode = "withhold") -> Alert | None:
             detail="The question names nothing that could be seen in a picture of a body.",
         )
     return None
-
-
-def plain_text(question: str) -> str:
-    """A question as the rules read it: lower case, one kind of space, nothing invisible.
-
-    Example:
-        >>> plain_text("IGNORE\u200b  the\\nimage")
-        'ignore the image'
-    """
-    shown = "".join(
-        character
-        for character in unicodedata.normalize("NFKC", question)
-        if unicodedata.category(character) != "Cf"
-    )
-    return " ".join(shown.casefold().split())

@@ -42,7 +42,8 @@ class SafeAnswer:
     choices, of exactly an open answer's words), in [0, 1], not calibrated; None where the model
     never ran."""
     calibrated: Calibrated | None
-    """None without a calibration, and where the answer is withheld."""
+    """None without a calibration, and where the answer is withheld, was cut off, or is of an image
+    or a question out of scope."""
     alerts: tuple[Alert, ...]
     gates: tuple[GateOutcome, ...]
     model_text: str | None

@@ -32,6 +32,8 @@ class Said:
     num_tokens: int = 0
     num_prompt_tokens: int = 0
     finish_reason: FinishReason = "stop"
+    is_cut: bool = False
+    """Whether the answer was ended for it: of the whole the model may be less sure."""
 
 
 class Asker:
@@ -78,12 +80,21 @@ class Asker:
             num_prompt_tokens=scored.num_prompt_tokens,
         )
 
-    def opened(self, question: str, answer: Answer) -> Said:
-        """Ask how likely exactly the decoded words are without the image."""
+    def opened(self, question: str, answer: Answer, *, is_cut: bool = False) -> Said:
+        """Ask how likely exactly the decoded words are without the image.
+
+        Args:
+            question: As it was asked.
+            answer: What was decoded.
+            is_cut: Whether the answer was ended for it; that it ends is then not asked either.
+                At a stop text its words end within a token, and nothing can be asked of them.
+        """
         without = None
-        if self._black is not None and answer.text.strip():
+        is_whole_tokens = not is_cut or answer.finish_reason == "length"
+        if self._black is not None and answer.text.strip() and is_whole_tokens:
             (scored,) = self._engine.score(self._black, question, [answer.text])
-            without = math.exp(scored.log_probability)
+            read = scored.tokens[:-1] if is_cut else scored.tokens
+            without = math.exp(sum(token.log_probability for token in read))
         return Said(
             text=answer.text,
             confidence=answer.confidence,
@@ -92,6 +103,7 @@ class Asker:
             num_tokens=answer.num_tokens,
             num_prompt_tokens=answer.num_prompt_tokens,
             finish_reason=answer.finish_reason,
+            is_cut=is_cut,
         )
 
     def _score_on_black(self, question: str, choices: tuple[str, ...]) -> Scored:

@@ -11,12 +11,14 @@ import pytest
 from tinymed.errors import DataError
 from tinymed.evaluate.audit.calibration import (
     Calibration,
+    calibrate,
     calibrate_types,
     confidences,
     read_calibration,
+    rightness,
     write_calibration,
 )
-from tinymed.evaluate.audit.platt import PlattMap
+from tinymed.evaluate.audit.platt import PlattMap, fit_platt
 from tinymed.evaluate.pairing import Pair
 from tinymed.records import Prediction, Sample
 
@@ -67,6 +69,14 @@ def test_closed_and_open_are_fitted_apart_and_a_reason_stands_for_a_fit(
     calibrated = calibration(confidence, ["closed", "closed"])
     assert calibrated == pytest.approx(PlattMap(a=closed.a, b=closed.b)(confidence))
     assert calibration(confidence, ["closed", "open"]) is None
+
+
+def test_the_map_is_fitted_to_what_the_model_said_and_whether_it_was_right() -> None:
+    pairs = answered("closed", 200)
+    fitted = calibrate(confidences(pairs), rightness(pairs))
+    assert fitted.platt == fit_platt(confidences(pairs), rightness(pairs))
+    assert (fitted.num_samples, fitted.num_right) == (200, rightness(pairs).sum())
+    assert calibrate_types(pairs)["closed"] == fitted
 
 
 def test_each_answer_gets_the_map_of_its_type() -> None:

@@ -82,3 +82,8 @@ def test_gates_that_are_off_do_not_look() -> None:
 
 def test_a_gate_that_cannot_look_is_named_with_what_to_do() -> None:
     assert "models pull" in not_looked(None)["text"]
+
+
+def test_without_a_scope_the_gate_says_what_it_did_not_look_at() -> None:
+    assert "was not measured" in not_looked(None, knows_scope=False)["scope"]
+    assert "scope" not in not_looked(None, knows_scope=True)

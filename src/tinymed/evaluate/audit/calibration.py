@@ -71,12 +71,16 @@ class Calibration:
         return calibrated
 
 
-def calibrate_type(pairs: Sequence[Pair]) -> TypeCalibration:
-    """Fit to the answers of one type; where that cannot be, say why."""
-    right = rightness(pairs)
+def calibrate(confidence: Floats, right: Floats) -> TypeCalibration:
+    """Fit to the answers of one type; where that cannot be, say why.
+
+    Args:
+        confidence: Shape (items,), in [0, 1].
+        right: Shape (items,), 1 or 0.
+    """
     a, b, reason = None, None, None
     try:
-        fitted = fit_platt(confidences(pairs), right)
+        fitted = fit_platt(confidence, right)
         a, b = fitted.a, fitted.b
     except DataError as error:
         reason = str(error)
@@ -86,10 +90,18 @@ def calibrate_type(pairs: Sequence[Pair]) -> TypeCalibration:
 
 
 def calibrate_types(pairs: Sequence[Pair]) -> dict[AnswerType, TypeCalibration]:
-    """Fit closed and open questions apart: being right means another thing in each."""
-    return {
-        answer_type: calibrate_type([one for one in pairs if one.sample.answer_type == answer_type])
+    """Fit closed and open questions apart: being right means another thing in each.
+
+    Raises:
+        DataError: If an answer has no confidence.
+    """
+    by_type = {
+        answer_type: [one for one in pairs if one.sample.answer_type == answer_type]
         for answer_type in _ANSWER_TYPES
+    }
+    return {
+        answer_type: calibrate(confidences(some), rightness(some))
+        for answer_type, some in by_type.items()
     }
 
 

@@ -30,6 +30,22 @@ class Figure:
     num_samples: int
     reason: str | None = None
 
+    def in_words(self, *, scale: int = 100, digits: int = 1) -> str:
+        """The value and its interval, in percent where nothing else is said.
+
+        >>> Figure(value=0.5, interval=(0.25, 0.75), num_samples=8).in_words()
+        '50.0 [25.0, 75.0]'
+        >>> Figure(value=None, interval=None, num_samples=0).in_words()
+        '-'
+        """
+        if self.value is None:
+            return "-"
+        value = f"{scale * self.value:.{digits}f}"
+        if self.interval is None:
+            return value
+        low, high = self.interval
+        return f"{value} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+
 
 class Resamples:
     """2,000 resamples of whole groups; every figure asked of one object sees the same ones."""

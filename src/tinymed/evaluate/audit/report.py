@@ -9,7 +9,6 @@ from typing import Any
 from tinymed.evaluate.audit.abstention import Abstention, Declined
 from tinymed.evaluate.audit.calibration import Calibration, calibration_json
 from tinymed.evaluate.audit.confidence import Confidence
-from tinymed.evaluate.audit.figures import Figure
 from tinymed.evaluate.audit.image_use import ImageUse
 from tinymed.evaluate.audit.polarity import Polarity
 from tinymed.pages.aligned import aligned
@@ -83,14 +82,11 @@ def audit_text(audit: Audit) -> str:
 
 def _image_use_lines(rows: Sequence[ImageUse]) -> list[str]:
     table = [["image use, percent", "unchanged", "accuracy", "own image", "lost", "n"]]
-    table += [
-        [
-            f"  {row.condition}, {row.subset}",
-            *map(_percent, (row.unchanged, row.accuracy, row.own_accuracy, row.accuracy_lost)),
-            str(row.unchanged.num_samples),
-        ]
-        for row in rows
-    ]
+    for row in rows:
+        figures = (row.unchanged, row.accuracy, row.own_accuracy, row.accuracy_lost)
+        cells = [figure.in_words() for figure in figures]
+        num_samples = str(row.unchanged.num_samples)
+        table.append([f"  {row.condition}, {row.subset}", *cells, num_samples])
     return [*aligned(table), *(f"  {row.verdict}" for row in rows if row.subset == "closed")]
 
 
@@ -108,7 +104,7 @@ def _polarity_lines(polarity: Polarity) -> list[str]:
     ]
     table = [["polarity, percent of pairs", *(row.form for row in polarity.rows)]]
     table += [
-        [f"  {name}", *(_percent(getattr(row, name)) for row in polarity.rows)] for name in names
+        [f"  {name}", *(getattr(row, name).in_words() for row in polarity.rows)] for name in names
     ]
     table.append(["  n", *(str(row.contradiction.num_samples) for row in polarity.rows)])
     used = (
@@ -123,13 +119,13 @@ def _confidence_lines(rows: Sequence[Confidence]) -> list[str]:
     table = [
         ["confidence", *names],
         ["  mean", *(f"{row.mean_confidence:.3f}" for row in rows)],
-        ["  accuracy, %", *(_percent(row.accuracy) for row in rows)],
+        ["  accuracy, %", *(row.accuracy.in_words() for row in rows)],
         ["  ECE (15 bins)", *(f"{row.ece:.3f}" for row in rows)],
         ["  ECE (15 bins, equal mass)", *(f"{row.ece_equal_mass:.3f}" for row in rows)],
-        ["  Brier", *(_fraction(row.brier) for row in rows)],
-        ["  AUROC", *(_fraction(row.auroc) for row in rows)],
+        ["  Brier", *(row.brier.in_words(scale=1, digits=3) for row in rows)],
+        ["  AUROC", *(row.auroc.in_words(scale=1, digits=3) for row in rows)],
         ["  AURC", *(f"{row.aurc:.3f}" for row in rows)],
-        ["  accuracy at 80 % coverage, %", *(_percent(row.accuracy_at_80) for row in rows)],
+        ["  accuracy at 80 % coverage, %", *(row.accuracy_at_80.in_words() for row in rows)],
         ["  n", *(str(row.num_samples) for row in rows)],
     ]
     reasons = [
@@ -167,7 +163,7 @@ def _abstention_lines(rows: Sequence[Abstention]) -> list[str]:
             reasons.append(f"  {name}: {row.reason}")
             continue
         figures = (row.coverage, row.accuracy, row.wrong_withheld, row.right_withheld)
-        cells = [_percent(figure) for figure in figures if figure is not None]
+        cells = [figure.in_words() for figure in figures if figure is not None]
         table.append([f"  {name}", f"{row.threshold.value:.4f}", *cells])
     return ["", *aligned(table), *reasons]
 
@@ -179,21 +175,3 @@ def _declined_lines(rows: Sequence[Declined]) -> list[str]:
         for row in rows
     ]
     return ["", *aligned(table)]
-
-
-def _percent(figure: Figure) -> str:
-    return _cell(figure, scale=100, digits=1)
-
-
-def _fraction(figure: Figure) -> str:
-    return _cell(figure, scale=1, digits=3)
-
-
-def _cell(figure: Figure, *, scale: int, digits: int) -> str:
-    if figure.value is None:
-        return "-"
-    cell = f"{scale * figure.value:.{digits}f}"
-    if figure.interval is None:
-        return cell
-    low, high = figure.interval
-    return f"{cell} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"

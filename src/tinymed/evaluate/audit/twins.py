@@ -35,7 +35,8 @@ _UNSAFE = re.compile(
     r"\b(?:not|no|non|none|nor|neither|never|without|absent|absence|lacks?|missing|free of|"
     r"and|or|both|either|all|each|every|entire|whole|only|just|more|less|most|least|few|fewer|"
     r"some|many|much|than|exactly|still|already|also|yet|now|again|slight|slightly|anyone|anything|something|everything|"
-    r"what|which|where|why|how|who|when)\b|n't\b|[/<>=;,:0-9]",
+    r"nothing|nobody|cannot|hardly|barely|scarcely|rarely|seldom|little|fails?|failed|unable|"
+    r"what|which|where|why|how|who|when)\b|n't\b|[/<>=;,:?!0-9]|\.\s|\s[-\u2013\u2014]\s",
     re.IGNORECASE,
 )
 # These hold a digit but no count.
@@ -121,7 +122,7 @@ RULES: tuple[_Rule, ...] = (
     _rule(
         "existence",
         rf"((?:does|do) (?:{_WHOLE_SUBJECT} (?:contain|show|have|demonstrate|reveal)|you see)) "
-        r"(?:(?:an?|any) )?(?!the\b|an?\b|any\b|to\b)(.+)",
+        r"(?:(?:an?|any) )?(?!the\b|an?\b|any\b|to\b|that\b)(.+)",
         r"\1 no \2",
     ),
     # Does the picture contain the organ that …?
@@ -213,7 +214,7 @@ def absence_question(question: str) -> tuple[str, str] | None:
     >>> absence_question("Is the mass seen in the liver calcified?") is None
     True
     """
-    asked = " ".join(question.split()).rstrip("? .")
+    asked = " ".join(question.split()).rstrip("? .!")
     if _UNSAFE.search(_NAMES_WITH_DIGITS.sub("", asked)):
         return None
     for rule in RULES:

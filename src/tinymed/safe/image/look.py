@@ -36,8 +36,19 @@ def look_at(
     return tuple(alert for alert in found if alert is not None)
 
 
-def not_looked(finder: TextFinder | None) -> Mapping[GateName, str]:
-    """The gates that cannot look at any image, and why."""
-    if finder is not None:
-        return {}
-    return {"text": "the text detector is not on this computer; run: tinymed models pull nano"}
+def not_looked(finder: TextFinder | None, *, knows_scope: bool = True) -> Mapping[GateName, str]:
+    """The gates that cannot look at any image, and why.
+
+    Args:
+        finder: What finds writing, if it is there.
+        knows_scope: Whether it was measured what the model's training images look like.
+    """
+    found: dict[GateName, str] = {}
+    if finder is None:
+        found["text"] = "the text detector is not on this computer; run: tinymed models pull nano"
+    if not knows_scope:
+        found["scope"] = (
+            "what this model's training images look like was not measured; the question, and what "
+            "the file says of its image, were looked at"
+        )
+    return found

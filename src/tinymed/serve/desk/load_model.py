@@ -48,7 +48,7 @@ def load_model(settings: ServeSettings) -> LoadedModel:
         if scope is None or gates.scope == "off"
         else lambda encoded: scope_alerts(encoded, scope, gates),
         facts=_facts(engine, policy),
-        not_checked=not_looked(finder),
+        not_checked=not_looked(finder, knows_scope=scope is not None),
     )
     _warm_up(model)
     return model
