@@ -86,6 +86,19 @@ def test_a_short_password_is_refused(
     assert not file.exists()
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_password_that_is_no_text_is_one_sentence(
+    cli: RunCli, file: Path, monkeypatch: pytest.MonkeyPatch, errors: str
+) -> None:
+    """Which of the two Python reads standard input by hangs on the locale."""
+    given = io.BytesIO(b"\xff\xfe" * 10 + b"\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(given, "utf-8", errors))
+    outcome = cli("users", "add", "amina", "--file", str(file), "--password-stdin")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: The password is no text in UTF-8: ")
+    assert not file.exists()
+
+
 def test_names_are_listed(cli: RunCli, file: Path, quick: None) -> None:
     for name in ("joão", "amina"):
         add_user(file, name, PASSWORD)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tinymed.serve.start import Listening
 
 _STDERR = 2
+_EXIT_INTERRUPTED = 130
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -159,7 +160,28 @@ def serve(  # noqa: PLR0913 - one parameter an option
         keep_words=not no_words,
         limits=Limits(**{name: value for name, value in limits.items() if value is not None}),
     )
-    run(settings, _Teller(settings.model, as_json=as_json, opens_browser=opens_browser))
+    before = threading.enumerate()
+    try:
+        run(settings, _Teller(settings.model, as_json=as_json, opens_browser=opens_browser))
+    except KeyboardInterrupt:  # a second Ctrl-C, while all is being closed
+        _leave_behind(before, code=_EXIT_INTERRUPTED)
+        raise
+    _leave_behind(before, code=0)
+
+
+def _leave_behind(before: Iterable[threading.Thread], *, code: int) -> None:
+    """End the process where a thread still loads the model, which nothing can stop.
+
+    Python's own end would take it away in the midst of C++, which aborts.
+
+    Args:
+        before: The threads that there were before the server.
+        code: The exit code.
+    """
+    if any(thread.daemon for thread in set(threading.enumerate()).difference(before)):
+        for stream in (sys.stdout, sys.stderr):
+            _unless_gone(stream.flush, stream)
+        os._exit(code)
 
 
 def _gates(pairs: tuple[str, ...]) -> Gates:

@@ -17,6 +17,7 @@ from tinymed.serve.guard.failures import Failures
 from tinymed.serve.guard.heads import Heads
 from tinymed.serve.guard.hosts import Hosts
 from tinymed.serve.guard.origins import Origins
+from tinymed.serve.guard.pieces import Pieces
 from tinymed.serve.guard.refused import RefusedError
 from tinymed.serve.guard.security_headers import SecurityHeaders
 from tinymed.serve.guard.sign_ins import SignIns
@@ -42,11 +43,12 @@ def build_app(service: Service, settings: ServeSettings, access: Access) -> Star
         *report_routes(service),
         *openai_routes(service),
         *ollama_routes(service),
-        *openapi_routes(),
+        *openapi_routes(settings.limits),
     ]
     app = Starlette(
         routes=routes,
         middleware=[
+            Middleware(Pieces),
             Middleware(SecurityHeaders),
             Middleware(Counts, metrics=service.metrics),
             Middleware(Failures),

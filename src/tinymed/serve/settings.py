@@ -15,7 +15,11 @@ class Limits:
     max_upload_bytes: int = 512_000_000
     """Of an image file, wherever it comes in (a data URI counts decoded)."""
     max_request_bytes: int = 1_000_000
-    """Of any other request's body."""
+    """Of any other request's body; one of an image that has no more is a small one."""
+    max_bodies_bytes: int = 700_000_000
+    """Of all large bodies together, from their first byte until their requests end; what would be
+    more gets 503 and Retry-After. Small ones are bounded by the connections. One alone may always
+    have what its route takes."""
     max_waiting: int = 32
     """Questions and images in the queue, all users together; more get 503 and Retry-After."""
     max_waiting_per_user: int = 8
@@ -34,7 +38,7 @@ class Limits:
     body_timeout_s: float = 30.0
     """Between two pieces of a body, sent or read; a body may take this long at any pace."""
     min_body_bytes_per_s: int = 10_000
-    """How fast a body must come that takes longer than that."""
+    """How fast a body must come, over each such stretch, that takes longer than that."""
     max_connections: int = 128
     max_connections_per_address: int = 32
     drain_s: float = 30.0

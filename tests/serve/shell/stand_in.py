@@ -23,7 +23,7 @@ from tinymed.serve.desk.loaded_model import ModelFacts
 from tinymed.serve.guard.addresses import listen
 from tinymed.serve.guard.server import Server
 from tinymed.serve.metrics import Metrics
-from tinymed.serve.service import State
+from tinymed.serve.readiness import State
 from tinymed.serve.settings import Limits, ServeSettings
 
 FACTS = ModelFacts(

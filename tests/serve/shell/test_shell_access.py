@@ -122,9 +122,14 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "users.json").exists()
 
 
-def test_a_short_password_and_a_taken_name_are_refused(users: Path) -> None:
+def test_a_password_that_cannot_sign_in_and_a_taken_name_are_refused(users: Path) -> None:
+    """A password of 1,100 characters was taken, and every sign-in with it refused as too long."""
     with pytest.raises(ConfigError, match="9 characters"):
         add_user(users, "new", "123456789")
+    with pytest.raises(ConfigError, match="1025 characters: choose one of 1024 or fewer"):
+        add_user(users, "new", "x" * 1025)
+    with pytest.raises(ConfigError, match="no text in UTF-8"):
+        add_user(users, "new", "\udcff" * 12)
     with pytest.raises(ConfigError, match="There is a user 'amina'"):
         add_user(users, "amina", PASSWORD)
 
@@ -159,13 +164,18 @@ def test_users_added_at_once_are_all_there(
     assert sorted(read_users(path)) == sorted(names)
 
 
-def test_a_change_of_the_file_holds_at_once(users: Path) -> None:
+def test_a_change_of_the_file_holds_at_once(users: Path, caplog: pytest.LogCaptureFixture) -> None:
     live = UsersFile(users)
     assert live.find("amina") is not None
     remove_user(users, "amina")
     assert live.find("amina") is None
+    assert caplog.messages == []
     users.write_text("damaged")
     assert live.names() == []
+    assert live.names() == []
+    (line,) = caplog.messages  # or else nobody would learn why all were sent away
+    assert "is not a users file" in line
+    assert "no user can sign in" in line
     users.unlink()
     assert live.find("joão") is None
 
@@ -201,6 +211,7 @@ def test_tokens_come_from_the_file_and_the_environment(tmp_path: Path) -> None:
         (f"\nlab {TOKEN} more", "line 2 is not NAME TOKEN"),
         ("lab short", "16 or more"),
         (f"lab {TOKEN}\nlab {TOKEN}x", "a second token"),
+        (f"lab {TOKEN}\nward {TOKEN}", "line 2 gives the name 'ward' another name's token"),
         ("# none", "holds no token"),
     ],
 )
@@ -211,6 +222,14 @@ def test_a_token_file_that_does_not_fit_names_its_line(
         read_tokens(token_file(tmp_path, text), {})
     assert TOKEN not in str(caught.value)
     assert "short" not in str(caught.value)
+
+
+def test_the_mark_some_editors_begin_a_file_with_is_no_part_of_it(
+    tmp_path: Path, users: Path
+) -> None:
+    assert read_tokens(token_file(tmp_path, f"\ufefflab {TOKEN}"), {}).names() == ["lab"]
+    users.write_text("\ufeff" + users.read_text())
+    assert sorted(read_users(users)) == ["amina", "joão"]
 
 
 def test_an_empty_token_in_the_environment_is_an_error_and_not_an_open_door() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import errno
 import shutil
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.serve.shell.stand_in import QUICK, serving
+from tests.serve.shell.stand_in import QUICK, Running, is_closed, serving
 
 from tinymed.errors import ConfigError
 from tinymed.serve.guard.addresses import check_address, is_loopback, listen, url_of
+from tinymed.serve.guard.connections import GuardedConnection
 from tinymed.serve.guard.tls import tls_context
 from tinymed.serve.settings import ServeSettings
 
@@ -95,6 +100,39 @@ def test_an_address_we_may_not_have_is_told(
     monkeypatch.setattr(socket.socket, "bind", bind)
     with pytest.raises(ConfigError, match=message):
         listen("127.0.0.1", 80)
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b", "nosuch.invalid"])
+def test_a_host_that_cannot_be_one_is_not_known(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """For a name that no host can have, Python has another error: it showed as a traceback."""
+
+    def look_up(name: str, *_: object, **__: object) -> None:
+        name.encode("idna")  # as Python itself does first
+        raise socket.gaierror(socket.EAI_NONAME, "no")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(ConfigError, match="does not know the host"):
+        listen(host, 0)
+
+
+def test_a_small_answer_waits_for_nothing() -> None:
+    async def main() -> int:
+        (listening,) = listen("127.0.0.1", 0)
+        accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+        async with await asyncio.start_server(
+            lambda _, writer: accepted.put_nowait(writer), sock=listening
+        ):
+            _, client = await asyncio.open_connection(*listening.getsockname())
+            ours = await accepted.get()
+            option: int = ours.get_extra_info("socket").getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY
+            )
+            for writer in (client, ours):
+                writer.close()
+                await writer.wait_closed()
+            return option
+
+    assert asyncio.run(main()) != 0
 
 
 def test_a_url_is_what_a_person_types() -> None:
@@ -183,6 +221,89 @@ def test_a_handshake_that_is_not_gone_on_with_is_ended(make_pair: Callable[..., 
         socket.create_connection(("127.0.0.1", running.port), timeout=5) as silent,
     ):
         assert silent.recv(1000) == b""
+
+
+def until_connected(running: Running) -> list[GuardedConnection]:
+    """The connections, once there is one."""
+    while not running.server.server_state.connections:
+        time.sleep(0.005)
+    return [
+        connection
+        for connection in running.server.server_state.connections
+        if isinstance(connection, GuardedConnection)
+    ]
+
+
+def test_handshakes_are_counted_as_connections_are(make_pair: Callable[..., Pair]) -> None:
+    """One address could have 900 open, of a third of a megabyte each, where 32 are allowed."""
+    certificate, key = make_pair()
+    client = ssl.create_default_context(cafile=str(certificate))
+    limits = replace(QUICK, header_timeout_s=30, max_connections_per_address=4)
+    with serving(
+        ServeSettings(limits=limits), tls=(tls_context(certificate, key), client)
+    ) as running:
+        there = ("127.0.0.1", running.port)
+        silent = [socket.create_connection(there, timeout=10) for _ in range(4)]
+        with socket.create_connection(there, timeout=10) as one_more:
+            assert is_closed(one_more, within_s=5)
+        assert not any(is_closed(connection, within_s=0.01) for connection in silent)
+        for connection in silent:
+            connection.close()
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):  # until the server sees that they left
+                assert running.ask("GET", "/health").status == 200
+                return
+        pytest.fail("their places were not given back")
+
+
+def test_a_client_that_does_not_say_goodbye_under_tls_is_no_defect(
+    make_pair: Callable[..., Pair], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its connection was closed twice, by a timer and with the server: a traceback was logged."""
+    certificate, key = make_pair()
+    client = ssl.create_default_context(cafile=str(certificate))
+    limits = replace(QUICK, header_timeout_s=0.1, body_timeout_s=0.5)
+    with serving(
+        ServeSettings(limits=limits), tls=(tls_context(certificate, key), client)
+    ) as running:
+        running.connect()
+        (connection,) = until_connected(running)
+        while not connection.transport.is_closing():
+            time.sleep(0.005)
+        running.server.end()
+        while running.server.server_state.connections:
+            time.sleep(0.005)
+    assert "Exception" not in caplog.text
+
+
+def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(
+    make_pair: Callable[..., Pair],
+) -> None:
+    certificate, key = make_pair()
+    context = ssl.create_default_context(cafile=str(certificate))
+    with (
+        serving(
+            ServeSettings(limits=QUICK), tls=(tls_context(certificate, key), context)
+        ) as running,
+        socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection,
+    ):
+        coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(coming, going, server_hostname="localhost")
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+                break
+            connection.sendall(going.read())
+            coming.write(connection.recv(65536))
+        client.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.sendall(going.read())
+        answer = b""
+        while not answer:
+            coming.write(connection.recv(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                answer = client.read(65536)
+        assert answer.startswith(b"HTTP/1.1 200")
 
 
 def test_a_certificate_that_has_expired_is_told(make_pair: Callable[..., Pair]) -> None:

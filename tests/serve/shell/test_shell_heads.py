@@ -414,6 +414,8 @@ def test_programs_are_told_in_their_own_shape(running: Running) -> None:
     assert (openai["type"], openai["code"]) == ("invalid_request_error", "too-large")
     ollama = running.ask("POST", "/api/chat", body=too_long).json()["error"]
     assert ollama.startswith("The request is larger than")
+    elsewhere = running.ask("POST", "/api/generate", body=b"{}").json()["error"]
+    assert elsewhere == "There is nothing at this address."
     assert running.ask("POST", "/api/echo", body=too_long).json()["error"]["code"] == "too-large"
 
 

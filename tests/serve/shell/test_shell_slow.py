@@ -16,6 +16,7 @@ from starlette.routing import Route
 from tests.serve.shell.conftest import ECHO
 from tests.serve.shell.stand_in import QUICK, Reply, Running, is_closed, read_reply, serving
 
+from tinymed.serve.guard.pieces import PIECE_BYTES
 from tinymed.serve.settings import Limits, ServeSettings
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -48,6 +49,12 @@ def timed(running: Running, *pieces: bytes, pause_s: float = 0.0) -> tuple[Reply
                 break
             time.sleep(pause_s)
         return read_reply(connection), time.monotonic() - began
+
+
+def most_waiting(running: Running) -> int:
+    """How many bytes wait at the connection at which the most do."""
+    connections = list(running.server.server_state.connections)
+    return max((one.transport.get_write_buffer_size() for one in connections), default=0)
 
 
 def test_a_connection_that_says_nothing_is_ended(quick: Running) -> None:
@@ -111,13 +118,6 @@ def test_a_body_that_drips_is_ended_though_it_never_stops(quick: Running) -> Non
         assert read_reply(connection).status == 408
 
 
-def test_a_body_that_comes_fast_enough_may_take_long(quick: Running) -> None:
-    head = POST.replace(b"1000", b"28000")
-    reply, took_s = timed(quick, head, *[b"a" * 2000] * 14, pause_s=0.06)
-    assert reply.status == 200
-    assert took_s > QUICK.body_timeout_s
-
-
 def test_what_follows_a_refused_body_is_not_read_for_ever(quick: Running) -> None:
     """An answer came before the body was whole; the client goes on sending it, slowly."""
     with quick.connect() as connection:
@@ -150,6 +150,21 @@ def test_an_answer_that_nobody_reads_is_dropped(quick: Running) -> None:
         assert not quick.server.server_state.connections
 
 
+def test_of_an_answer_that_nobody_reads_little_waits_in_memory(quick: Running) -> None:
+    """Thirty clients that read nothing of a frame of 66 MB took 1.9 GB."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", quick.port))
+    with connection:
+        connection.sendall(GET.replace(b"/health", b"/api/large"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        deadline = time.monotonic() + 8
+        while (waiting := most_waiting(quick)) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        assert waiting < 2 * PIECE_BYTES
+
+
 def test_an_answer_that_is_read_slowly_is_not_dropped(quick: Running) -> None:
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -178,8 +193,9 @@ def test_one_address_has_so_many_connections_and_no_more() -> None:
         assert reply.headers["content-security-policy"]
         assert reply.json()["error"]["code"] == "too-many-connections"
         silent[0].close()
-        time.sleep(0.1)
-        assert running.send(GET).status == 200
+        end = time.monotonic() + 10
+        while running.send(GET).status != 200:  # until the server sees that one has left
+            assert time.monotonic() < end
 
 
 def test_all_together_have_so_many_connections_and_no_more() -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ import httpx
 from pydicom.data import get_testdata_file
 
 TINYMED = (sys.executable, "-c", "from tinymed.cli import main; main()")
-READY_S = 120.0
 
 
 @dataclass(kw_only=True)
@@ -100,19 +98,6 @@ def real_server(
                 process.wait()
             assert process.stdout is not None
             process.stdout.close()
-
-
-def until_ready(url: str) -> None:
-    """Wait until a server says that it is ready."""
-    end = time.monotonic() + READY_S
-    while time.monotonic() < end:
-        try:
-            if httpx.get(f"{url}/health", trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.02)
-    raise TimeoutError(url)
 
 
 def chest_file() -> Path:

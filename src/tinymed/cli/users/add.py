@@ -39,7 +39,10 @@ def add(name: str, *, file: Path, password_stdin: bool, as_json: bool) -> None:
 
 
 def _password_of_stdin() -> str:
-    return sys.stdin.readline().rstrip("\r\n")
+    try:
+        return sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError("The password is no text in UTF-8: send it in UTF-8.") from error
 
 
 def _password_asked() -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MIN_PASSWORD_CHARACTERS = 10
+MAX_PASSWORD_CHARACTERS = 1024
+"""A sign-in with a longer one, or a longer name, is not even tried."""
 
 _COST, _BLOCK_SIZE, _PARALLELISM = 2**15, 8, 3
 _SALT_BYTES = 16

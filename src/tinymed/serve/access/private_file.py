@@ -25,7 +25,7 @@ def read_private(path: Path, *, what: str) -> str:
             raise ConfigError(
                 f"Others on this computer can read the {what} '{path}': run chmod 600 '{path}'."
             )
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"Cannot read the {what} '{path}': {why}.") from error

@@ -72,6 +72,11 @@ def _take_line(line: str, tokens: dict[str, str], *, where: str) -> None:
 def _take(name: str, token: str, tokens: dict[str, str], *, where: str) -> None:
     if name in tokens:
         raise ConfigError(f"{where} gives the name '{name}' a second token: name it otherwise.")
+    if token in tokens.values():
+        raise ConfigError(
+            f"{where} gives the name '{name}' another name's token, and the audit could not tell "
+            f"them apart; {_HOW}"
+        )
     if len(token) < MIN_TOKEN_CHARACTERS or not token.isascii():
         raise ConfigError(
             f"{where}: a token has {MIN_TOKEN_CHARACTERS} or more plain letters and digits; {_HOW}"

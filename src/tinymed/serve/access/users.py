@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import unicodedata
@@ -15,6 +16,7 @@ from filelock import FileLock
 from tinymed.errors import ConfigError
 from tinymed.runs import write_json
 from tinymed.serve.access.passwords import (
+    MAX_PASSWORD_CHARACTERS,
     MIN_PASSWORD_CHARACTERS,
     PasswordHash,
     hash_as_row,
@@ -22,6 +24,8 @@ from tinymed.serve.access.passwords import (
     hash_password,
 )
 from tinymed.serve.access.private_file import read_private
+
+_LOG = logging.getLogger("tinymed.serve")
 
 _NAME = re.compile(r"\w[\w.@-]{0,63}")
 _OWNER_ONLY = 0o077
@@ -55,11 +59,7 @@ def add_user(path: Path, name: str, password: str) -> None:
             f"'{name}' cannot be a user's name: at most 64 letters, digits and any of '_.@-', "
             "a letter, digit or '_' first."
         )
-    if len(password) < MIN_PASSWORD_CHARACTERS:
-        raise ConfigError(
-            f"The password has {len(password)} characters: choose one of "
-            f"{MIN_PASSWORD_CHARACTERS} or more."
-        )
+    _check_password(password)
     with _change(path) as users:
         if name in users:
             raise ConfigError(
@@ -115,9 +115,34 @@ class UsersFile:
             self._seen = stamp
             try:
                 self._users = read_users(self._path)
-            except ConfigError:
+            except ConfigError as error:
                 self._users = {}  # nobody may come in by a file that cannot be read
+                _LOG.error("%s Until then no user can sign in.", error)
         return self._users
+
+
+def _check_password(password: str) -> None:
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        raise ConfigError(
+            f"The password has {len(password)} characters: choose one of "
+            f"{MIN_PASSWORD_CHARACTERS} or more."
+        )
+    if len(password) > MAX_PASSWORD_CHARACTERS:
+        raise ConfigError(
+            f"The password has {len(password)} characters: choose one of "
+            f"{MAX_PASSWORD_CHARACTERS} or fewer."
+        )
+    if not _is_text(password):
+        raise ConfigError("The password is no text in UTF-8: type it, or send it in UTF-8.")
+
+
+def _is_text(password: str) -> bool:
+    """Whether it came as text: bytes that are none come as halves of characters."""
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

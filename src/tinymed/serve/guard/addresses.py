@@ -77,7 +77,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
             # Of port 0, the first address chooses for all.
             chosen = sockets[0].getsockname()[1] if sockets else port
             sockets.append(_listen_at(family, (address[0], chosen, *address[2:])))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         for listening in sockets:
             listening.close()
         raise ConfigError(_why_not(error, host, port)) from error
@@ -110,7 +110,9 @@ def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
 
 
 def _listen_at(family: int, address: tuple[Any, ...]) -> socket.socket:
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # Named, or asyncio leaves Nagle's algorithm on: each small answer would wait 40 ms for the
+    # client's delayed acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -127,8 +129,8 @@ def _listen_at(family: int, address: tuple[Any, ...]) -> socket.socket:
     return listening
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
-    if isinstance(error, socket.gaierror):
+def _why_not(error: OSError | UnicodeError, host: str, port: int) -> str:
+    if not isinstance(error, OSError) or isinstance(error, socket.gaierror):
         return f"This computer does not know the host '{host}': name one of its own addresses."
     reasons = {
         errno.EADDRINUSE: f"Port {port} is taken: stop what listens there, or choose --port.",

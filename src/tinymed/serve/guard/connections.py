@@ -62,6 +62,11 @@ class GuardedConnection(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def shutdown(self) -> None:
+        """End with the server, unless it is ending already: TLS forgets who closes it twice."""
+        if not self.transport.is_closing():
+            super().shutdown()
+
     def resume_writing(self) -> None:
         """Note that the client reads."""
         self._was_read = True
@@ -113,7 +118,7 @@ class GuardedConnection(H11Protocol):
         self._late = None
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._refuse(RefusedError(408, "too-slow", "The request's head came too slowly."))
-        else:
+        elif not self.transport.is_closing():
             self.transport.close()
 
     def _refuse(self, refused: RefusedError) -> None:

@@ -99,5 +99,5 @@ class _Exchange:
             async with asyncio.timeout(_LINGER_S):
                 while not self._is_heard:
                     await self.receive()
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError):  # the latter where the server ends
             pass

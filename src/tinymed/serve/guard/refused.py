@@ -10,7 +10,14 @@ from typing import Any
 
 from tinymed.errors import TinymedError
 
-_OLLAMA = frozenset({"/api/version", "/api/tags", "/api/show", "/api/ps", "/api/chat"})
+_OLLAMA = frozenset(
+    f"/api/{name}"
+    for name in (
+        *("version", "tags", "show", "ps", "chat"),
+        # Its clients ask at these too, and are to read why not.
+        *("generate", "embed", "embeddings", "pull", "push", "create", "copy", "delete"),
+    )
+)
 _OPENAI = "/v1/"
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 

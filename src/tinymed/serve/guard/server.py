@@ -10,12 +10,13 @@ import ssl
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from tinymed.serve.guard.connections import GuardedConnection
+from tinymed.serve.guard.handshakes import Handshake, Handshakes
 from tinymed.serve.guard.heads import MAX_HEAD_BYTES
 from tinymed.serve.settings import Limits
 
@@ -57,7 +58,9 @@ class Server(uvicorn.Server):
         )
         self._service = service
         self._limits = limits
-        self._tls = tls
+        self._handshakes = (
+            None if tls is None else Handshakes(tls, limits=limits, then=self._connection)
+        )
         self._num_signals = 0
         self._drain: asyncio.Task[None] | None = None
 
@@ -65,12 +68,8 @@ class Server(uvicorn.Server):
         """Accept connections at sockets that listen already."""
         await self.lifespan.startup()
         loop = asyncio.get_running_loop()
-        timeouts: dict[str, Any] = (
-            {} if self._tls is None else {"ssl_handshake_timeout": self._limits.header_timeout_s}
-        )
         self.servers = [
-            await loop.create_server(self._connection, sock=listening, ssl=self._tls, **timeouts)
-            for listening in sockets or []
+            await loop.create_server(self._accepted, sock=listening) for listening in sockets or []
         ]
         self.started = True
 
@@ -103,6 +102,9 @@ class Server(uvicorn.Server):
         if self._num_signals > 1:
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
+
+    def _accepted(self) -> asyncio.Protocol:
+        return self._connection() if self._handshakes is None else Handshake(self._handshakes)
 
     def _connection(self) -> GuardedConnection:
         return GuardedConnection(

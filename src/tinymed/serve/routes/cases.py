@@ -19,7 +19,6 @@ from tinymed.serve.routes.asked_by import user_of
 from tinymed.serve.routes.event_stream import EventStream
 from tinymed.serve.routes.fields import read_fields
 from tinymed.serve.routes.reports import report_routes
-from tinymed.serve.routes.uploads import Uploads
 from tinymed.serve.service import Service
 
 _KINDS = {"uint8": "grey8", "uint16": "grey16", "int16": "grey16s"}
@@ -48,13 +47,10 @@ class _CaseRoutes:
         self._service = service
         most = min(Decoding().max_new_tokens, limits.max_new_tokens)
         self._decoding = Decoding(max_new_tokens=most)
-        self._uploads = Uploads(
-            max_bytes=limits.max_upload_bytes, max_bytes_together=limits.max_case_bytes
-        )
 
     async def receive(self, request: Request) -> Response:
-        async with self._uploads.read(request) as body:
-            case = await self._service.receive(body, user=user_of(request))
+        body = await request.body()
+        case = await self._service.receive(body, user=user_of(request))
         return JSONResponse(case.as_json(), status_code=201)
 
     async def show(self, request: Request) -> Response:

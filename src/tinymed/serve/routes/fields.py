@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.requests import Request
 
@@ -16,12 +16,7 @@ async def read_fields(request: Request, **kinds: type) -> dict[str, Any]:
     Raises:
         UnreadableBodyError: If it is no JSON object, has another field, or one of another kind.
     """
-    try:
-        row = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
-        raise UnreadableBodyError("The request's body is not JSON. Send a JSON object.") from error
-    if not isinstance(row, dict):
-        raise UnreadableBodyError("The request's body is no JSON object. Send one.")
+    row = json_object(await request.body())
     fields = {name: value for name, value in row.items() if value is not None}
     for name, value in fields.items():
         kind = kinds.get(name)
@@ -33,3 +28,39 @@ async def read_fields(request: Request, **kinds: type) -> dict[str, Any]:
             word = {str: "text", int: "a whole number"}[kind]
             raise UnreadableBodyError(f"The field '{name}' is to be {word}.")
     return fields
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """A body's JSON object.
+
+    Raises:
+        UnreadableBodyError: If it is not JSON in UTF-8, not Unicode, nested too deeply, or not an
+            object.
+
+    Example:
+        >>> json_object(b'{"question": "Is it normal?"}')
+        {'question': 'Is it normal?'}
+    """
+    try:
+        # Decoded here: of bytes, `json` also takes UTF-16 and raw halves of a character.
+        row = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        json.dumps(row, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise UnreadableBodyError("The body is nested too deeply. Send plain JSON.") from error
+    except UnicodeEncodeError as error:
+        raise UnreadableBodyError(
+            "The body holds half a character (a lone surrogate). Leave it out."
+        ) from error
+    except ValueError as error:
+        raise UnreadableBodyError(
+            "The body is not JSON in UTF-8. Send one JSON object with Content-Type: "
+            "application/json."
+        ) from error
+    if not isinstance(row, dict):
+        raise UnreadableBodyError("The body is not a JSON object. Send one in braces.")
+    return row
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """NaN and Infinity, which are Python's and no JSON."""
+    raise ValueError(name)

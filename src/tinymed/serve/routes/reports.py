@@ -29,14 +29,12 @@ def report_routes(service: Service) -> list[Route]:
         return _attachment(body, case, form="json", media_type="application/json")
 
     async def as_pdf(request: Request) -> Response:
-        from tinymed.serve.report.pdf import case_pdf  # reportlab is needed for nothing else
-
         case, report = _report(service, request)
         language = request.query_params.get("language", "en")
         picture = None
         if request.query_params.get("picture", "0") == "1":
             picture = (await service.frame(case, case.first_frame)).image.pixels
-        body = await asyncio.to_thread(case_pdf, report, language=language, picture=picture)
+        body = await asyncio.to_thread(_printed, report, language, picture)
         await service.record(_exported(case, request, form="pdf", picture=picture is not None))
         return _attachment(body, case, form="pdf", media_type="application/pdf")
 
@@ -44,6 +42,12 @@ def report_routes(service: Service) -> list[Route]:
         Route("/api/cases/{case}/report.json", as_json, methods=["GET"]),
         Route("/api/cases/{case}/report.pdf", as_pdf, methods=["GET"]),
     ]
+
+
+def _printed(report: Mapping[str, Any], language: str, picture: Any) -> bytes:
+    from tinymed.serve.report.pdf import case_pdf  # slow to import, and needed for nothing else
+
+    return case_pdf(report, language=language, picture=picture)
 
 
 def _report(service: Service, request: Request) -> tuple[Case, Mapping[str, Any]]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from tinymed.serve.access.access import Access, TooManyTriesError, WrongSignInError
+from tinymed.serve.access.passwords import MAX_PASSWORD_CHARACTERS
 from tinymed.serve.audit.entry import Entry
 from tinymed.serve.guard.refused import RefusedError
 from tinymed.serve.guard.sign_ins import (
@@ -20,8 +17,7 @@ from tinymed.serve.guard.sign_ins import (
     session_of,
     too_many_tries,
 )
-
-_MAX_CHARACTERS = 1024
+from tinymed.serve.routes.fields import read_fields
 
 
 def sign_in_routes(access: Access, note: Note) -> list[Route]:
@@ -37,7 +33,7 @@ def sign_in_routes(access: Access, note: Note) -> list[Route]:
             raise RefusedError(
                 400, "no-sign-in", "Nobody has to sign in here: the server has no users."
             )
-        name, password = _name_and_password(await request.body())
+        name, password = await _name_and_password(request)
         address = address_of(request.scope)
         try:
             session_id = await access.sign_in(name, password, address=address)
@@ -66,18 +62,14 @@ def sign_in_routes(access: Access, note: Note) -> list[Route]:
     ]
 
 
-def _name_and_password(body: bytes) -> tuple[str, str]:
-    try:
-        row: Mapping[str, Any] = json.loads(body)
-        name, password = row["name"], row["password"]
-        f"{name}{password}".encode()  # half a surrogate pair, which JSON can bring, has no UTF-8
-    except (ValueError, KeyError, TypeError, RecursionError):
-        name = password = None
-    if not (isinstance(name, str) and isinstance(password, str)):
+async def _name_and_password(request: Request) -> tuple[str, str]:
+    fields = await read_fields(request, name=str, password=str)
+    if len(fields) < 2:  # noqa: PLR2004 - both
         raise RefusedError(
             400, "bad-request", 'Send {"name": "…", "password": "…"} as JSON, both in words.'
         )
-    if max(len(name), len(password)) > _MAX_CHARACTERS:
+    name, password = fields["name"], fields["password"]
+    if max(len(name), len(password)) > MAX_PASSWORD_CHARACTERS:
         raise RefusedError(400, "bad-request", "The name or the password is too long.")
     return name, password
 
