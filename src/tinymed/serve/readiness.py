@@ -25,7 +25,7 @@ class Readiness:
         """Loading."""
         self.state: State = "loading"
         self.problem: str | None = None
-        """Why the model could not be loaded, in a sentence."""
+        """Why there is no model, in a sentence."""
         self._began = time.monotonic()
 
     def check(self) -> None:
@@ -57,12 +57,13 @@ class Readiness:
             _log.info("%s ready after %.1f s", name, time.monotonic() - self._began)
 
     def failed(self, error: BaseException) -> None:
-        """The model could not be loaded."""
-        _log.error("the model cannot be loaded: %s", where(error))
+        """The model could not be loaded, or its thread has ended."""
+        what = "The model has stopped" if self.state == "ready" else "The model cannot be loaded"
+        _log.error("%s: %s", what, where(error))
         self.problem = (
             str(error)
             if isinstance(error, TinymedError)
-            else "The model cannot be loaded because of a defect; the server's log says where."
+            else f"{what} because of a defect; the server's log says where."
         )
         self.state = "failed"
 

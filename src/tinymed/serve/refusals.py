@@ -8,6 +8,9 @@ from http import HTTPStatus
 from tinymed.errors import ImageError, TinymedError, UserError
 from tinymed.serve.audit.errors import AuditError
 
+RETRY_AUDIT_S = 10
+"""When the audit may be mended: somebody has to look after the disk."""
+
 
 class NoSuchCaseError(UserError):
     """There is no such case, or it is somebody else's."""
@@ -42,13 +45,6 @@ class UnreadableBodyError(UserError):
 
     status = 400
     code = "unreadable-body"
-
-
-class WrongMediaTypeError(UserError):
-    """A body comes as something that no route takes."""
-
-    status = 415
-    code = "wrong-media-type"
 
 
 class TooManyWaitingError(TinymedError):
@@ -111,9 +107,9 @@ def refusal(error: Exception) -> Refusal:
     if not isinstance(error, TinymedError):
         message = "The server failed at this request because of a defect; its log says where."
         return Refusal(status=500, code="defect", message=message)
-    status, code = 500, "failed"
+    status, code, retry_after_s = 500, "failed", None
     if isinstance(error, AuditError):
-        status, code = 503, "no-audit"
+        status, code, retry_after_s = 503, "no-audit", RETRY_AUDIT_S
     elif isinstance(error, ImageError):
         status, code = 422, "unreadable-image"
     elif isinstance(error, UserError):
@@ -122,5 +118,5 @@ def refusal(error: Exception) -> Refusal:
         status=int(getattr(error, "status", status)),
         code=str(getattr(error, "code", code)),
         message=str(error),
-        retry_after_s=getattr(error, "retry_after_s", None),
+        retry_after_s=getattr(error, "retry_after_s", retry_after_s),
     )

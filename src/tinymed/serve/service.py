@@ -27,7 +27,7 @@ from tinymed.serve.audit.entry import Entry
 from tinymed.serve.audit.errors import AuditError
 from tinymed.serve.audit.log import AuditLog
 from tinymed.serve.background import Background
-from tinymed.serve.cases.cases import Case, Cases
+from tinymed.serve.cases.cases import MAX_VERDICTS, Case, Cases
 from tinymed.serve.cases.pictures import DecodesImages, Pictures
 from tinymed.serve.desk.desk import Desk
 from tinymed.serve.desk.jobs import Picture, ReadJob
@@ -40,8 +40,8 @@ from tinymed.serve.settings import ServeSettings
 
 SWEEP_S = 30.0
 """How often it is looked for cases that nobody touches, and for freed memory."""
-
-__all__ = ["Case", "Question", "Service", "State", "Verdict"]
+LAST_WORDS_S = 1.0
+"""How long questions may take, at the end, to hear that there will be no answer."""
 
 
 class Service:
@@ -51,7 +51,7 @@ class Service:
         UserError: The request cannot be answered as it is (400; ImageError 422).
         NoSuchCaseError: 404.
         TooManyWaitingError: 429 or 503, with `retry_after_s`.
-        NotReadyError: 503, with `retry_after_s`: loading or draining.
+        NotReadyError: 503, with `retry_after_s`: loading, draining, or without a model.
         AuditError: 503: the audit cannot be written, so no answer is given.
     """
 
@@ -126,7 +126,8 @@ class Service:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.to_thread(self._desk.close)
-        await asyncio.sleep(0)  # what the desk said last reaches the questions
+        with suppress(TimeoutError):  # what the desk said last reaches the questions
+            await asyncio.wait_for(self._nobody_asks.wait(), LAST_WORDS_S)
         await self._background.wait()
         await asyncio.to_thread(self._recorder.close)
         await asyncio.to_thread(self._pictures.close)
@@ -228,6 +229,7 @@ class Service:
         words = self._words(case)
         await self._recorder.write(verdict_entry(verdict, case=case.id, user=user, words=words))
         verdicts.append(verdict_json(verdict, user=user))
+        del verdicts[:-MAX_VERDICTS]
 
     def case(self, case_id: str, *, user: str) -> Case:
         """Find a user's own case."""
@@ -276,7 +278,7 @@ class Service:
             self._desk.put(user, ReadJob(picture=picture))
 
     def _on_loaded(self, outcome: LoadedModel | BaseException) -> None:
-        """The model's thread has the model, or none."""
+        """The model's thread has the model, or none, or no longer."""
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(lambda: self._background.begin(self._take(outcome)))
@@ -284,6 +286,8 @@ class Service:
     async def _take(self, outcome: LoadedModel | BaseException) -> None:
         if isinstance(outcome, BaseException):
             self._readiness.failed(outcome)
+            for asking in self._askings:
+                asking.end(self._readiness.refusal())
             return
         self._pictures.use(outcome)
         self.facts = outcome.facts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from slow_desk import JsonDecoder, SlowModel, running, until
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from tinymed.serve.guard.failures import Failures
 from tinymed.serve.routes.cases import case_routes
@@ -51,19 +52,25 @@ async def served(
         app = Starlette(
             routes=case_routes(service), middleware=[Middleware(Failures), Middleware(SignedIn)]
         )
-        listening = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, lifespan="off", log_config=None, log_level="error", ws="none")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        config = uvicorn.Config(app, log_config=None, log_level="error", ws="none")
+        config.load()
+        state = ServerState()
+        # Without uvicorn's own loop, which looks only ten times a second whether it is to end.
+        connection = partial(
+            config.http_protocol_class, config=config, server_state=state, app_state={}
+        )
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(connection, "127.0.0.1", 0)
         try:
-            await until(lambda: server.started)
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            # Certificates are read for no connection here, and that takes a while.
+            async with httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as client:
                 yield client, service
         finally:
-            server.should_exit = True
-            await serving
-            listening.close()
+            server.close()
+            for one in list(state.connections):
+                one.shutdown()
+            await until(lambda: not (state.connections or state.tasks))
 
 
 def events_of(text: str) -> list[tuple[str, Any]]:

@@ -21,18 +21,21 @@ from tinymed.images.medical_image import MedicalImage
 from tinymed.images.prepare import Preprocessing
 from tinymed.images.received import GreyLevels, ImageFacts, ReceivedFrame
 from tinymed.safe.answering import OpenQuestion, SeenImage
-from tinymed.safe.gate import Alert
+from tinymed.safe.gate import Alert, GateName
 from tinymed.safe.safe_answer import SafeAnswer
 from tinymed.serve.asked.events import Answered, Event
+from tinymed.serve.asked.question import Question
 from tinymed.serve.audit.log import AuditLog
+from tinymed.serve.cases.cases import Case
 from tinymed.serve.desk.loaded_model import LoadedModel, ModelFacts
-from tinymed.serve.service import Case, Question, Service
+from tinymed.serve.service import Service
 from tinymed.serve.settings import ServeSettings
 
 BLURRED = Alert(code="blurred", gate="quality", withholds=False, detail="It is blurred.")
 OUT_OF_SCOPE = Alert(
     code="image-out-of-scope", gate="scope", withholds=False, detail="It is unlike all images."
 )
+NOT_CHECKED: dict[GateName, str] = {"text": "no detector"}
 FACTS = ModelFacts(
     name="tiny", scheme="tiny-f32", weights_sha256="w" * 64, is_calibrated=False, split=None
 )
@@ -50,9 +53,12 @@ class JsonDecoder:
         self.frames: list[int | None] = []
         self.process_id: int | None = 1
         self.is_closed = False
+        self.may_decode = threading.Event()
+        self.may_decode.set()
 
     def decode(self, data: bytes, *, frame: int | None = None) -> ReceivedFrame:
         self.frames.append(frame)
+        self.may_decode.wait(10)
         if data == b"killer":
             assert self.process_id is not None
             self.process_id += 1
@@ -125,6 +131,7 @@ class SlowModel:
             look=lambda frame: (BLURRED,),
             scope=(lambda encoded: (OUT_OF_SCOPE,)) if self.with_scope else None,
             facts=FACTS,
+            not_checked=NOT_CHECKED,
         )
 
     def encode(self, pixels: Pixels, *, keep_stages: bool = False) -> EncodedImage:

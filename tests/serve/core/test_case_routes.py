@@ -11,12 +11,9 @@ import httpx
 import pytest
 from served import events_of, served
 from slow_desk import SlowModel, picture, until
-from starlette.requests import Request
 
 from tinymed.serve.audit.store import open_to_read, read_rows
-from tinymed.serve.refusals import TooLargeError
 from tinymed.serve.routes import event_stream
-from tinymed.serve.routes.uploads import Uploads
 from tinymed.serve.settings import Limits, ServeSettings
 
 
@@ -147,13 +144,16 @@ WRONG_QUESTIONS = {
     b"": "not JSON",
     b"{": "not JSON",
     b"\xff\xfe": "not JSON",
-    b"[" * 100_000: "not JSON",
-    b"[]": "no JSON object",
+    '{"question": "Is it?"}'.encode("utf-16"): "not JSON in UTF-8",
+    b'{"question": "a", "frame": NaN}': "not JSON",
+    b"[" * 100_000: "nested too deeply",
+    b"[]": "not a JSON object",
     b'{"question": 3}': "'question' is to be text",
     b'{"question": "a", "frame": true}': "'frame' is to be a whole number",
     b'{"question": "a", "temperature": 1}': "not known",
     b"{}": "question is empty",
-    b'{"question": "\\ud800"}': "no character",
+    b'{"question": "\\ud800"}': "half a character",
+    b'{"question": "\xed\xa0\x80"}': "not JSON in UTF-8",
 }
 
 
@@ -184,73 +184,11 @@ def test_verdicts_of_another_form_are_refused(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_uploads_are_bounded_before_and_while_they_come(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
-        settings = ServeSettings(limits=Limits(max_upload_bytes=1000))
-        async with served(tmp_path, settings=settings) as (client, _):
-
-            async def pieces() -> object:
-                for _ in range(11):
-                    yield b"x" * 100
-
-            reply = await client.post("/api/cases", content=pieces())  # type: ignore[arg-type]
-            assert code_of(reply) == (413, "too-large")
-            port = client.base_url.port
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(
-                b"POST /api/cases HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n"
-            )
-            assert b"413" in await reader.readline()
-            writer.close()
-            reply = await client.post("/api/cases", files={"a": b"b"})
-            assert code_of(reply) == (415, "wrong-media-type")
+        async with served(tmp_path) as (client, _):
             reply = await client.post("/api/cases", content=b"no image")
             assert code_of(reply) == (422, "unreadable-image")
-
-    asyncio.run(main())
-
-
-def test_no_more_is_read_of_an_upload_than_may_come() -> None:
-    num_pieces = 0
-
-    async def receive() -> dict[str, object]:
-        nonlocal num_pieces
-        num_pieces += 1
-        return {"type": "http.request", "body": b"x" * 100, "more_body": True}
-
-    async def main() -> None:
-        uploads = Uploads(max_bytes=1000, max_bytes_together=5000)
-        request = Request({"type": "http", "method": "POST", "headers": []}, receive)
-        with pytest.raises(TooLargeError):
-            await uploads.read(request).__aenter__()
-
-    asyncio.run(main())
-    assert num_pieces == 11
-
-
-def test_uploads_together_are_bounded(tmp_path: Path) -> None:
-    async def main() -> None:
-        settings = ServeSettings(limits=Limits(max_case_bytes=1500, max_upload_bytes=1000))
-        async with served(tmp_path, settings=settings) as (client, _):
-            may_end = asyncio.Event()
-            began = asyncio.Event()
-
-            async def slow() -> object:
-                yield b"x" * 900
-                began.set()
-                await may_end.wait()
-                yield b"x"
-
-            first = asyncio.create_task(client.post("/api/cases", content=slow()))  # type: ignore[arg-type]
-            await began.wait()
-            await asyncio.sleep(0.01)
-            reply = await client.post("/api/cases", content=b"y" * 900)
-            assert code_of(reply) == (503, "busy")
-            assert reply.headers["Retry-After"] == "5"
-            may_end.set()
-            assert (await first).status_code == 422
-            reply = await client.post("/api/cases", content=b"y" * 900)
-            assert reply.status_code == 422
 
     asyncio.run(main())
 

@@ -6,7 +6,8 @@ import pytest
 from slow_desk import JsonDecoder, picture
 
 from tinymed.serve.cases.cases import MAX_HISTORY, Case, Cases
-from tinymed.serve.cases.stored_image import MAX_FRAME_BYTES, StoredImage
+from tinymed.serve.cases.stored_image import MAX_FRAME_BYTES, MAX_PICTURES, StoredImage
+from tinymed.serve.desk.jobs import Picture
 from tinymed.serve.desk.read_images import SHARE_OF_READ_IMAGES
 from tinymed.serve.refusals import NoSuchCaseError
 from tinymed.serve.settings import Limits
@@ -62,6 +63,18 @@ def test_nobody_pushes_out_anothers_case() -> None:
     assert [office.is_open(case) for case in robots] == [False] * 7 + [True] * 2
 
 
+def test_nobody_pushes_out_anothers_case_by_few_large_images() -> None:
+    office = Office(max_case_bytes=10 * FRAME_BYTES / (1 - SHARE_OF_READ_IMAGES))
+    small = [office.open(f"c{number}", user="clinician") for number in range(4)]
+    large = []
+    for number in range(3):
+        large.append(office.open(f"r{number}", user="robot"))
+        large[-1].image.body = b"x" * 3 * FRAME_BYTES
+        office.cases.make_room(keep=large[-1])
+    assert [office.is_open(case) for case in small] == [True] * 4
+    assert [office.is_open(case) for case in large] == [False, False, True]
+
+
 def test_cases_are_closed_by_their_bytes() -> None:
     office = Office(max_case_bytes=2 * FRAME_BYTES / (1 - SHARE_OF_READ_IMAGES))
     cases = [office.open(name) for name in "abc"]
@@ -106,6 +119,17 @@ def test_images_without_a_case_go_first_and_are_few() -> None:
     assert office.forgotten == ["b", "c", "e"]
 
 
+def test_an_image_that_has_a_case_again_is_not_forgotten() -> None:
+    office = Office(case_idle_s=10.0)
+    office.cases.close(office.open("a"), keep_image=True)
+    office.clock.now = 8.0
+    case = office.open("a")
+    office.clock.now = 11.0
+    office.cases.sweep()
+    assert office.is_open(case)
+    assert office.forgotten == []
+
+
 def test_ids_are_drawn_and_none_is_another() -> None:
     office = Office(max_cases=500)
     ids = {office.open("a").id for _ in range(300)}
@@ -119,6 +143,16 @@ def test_a_history_does_not_grow_for_ever() -> None:
         case.remember({"id": number, "answer": {}, "verdicts": []})
     assert len(case.history) == MAX_HISTORY
     assert case.history[-1]["id"] == MAX_HISTORY + 4
+
+
+def test_few_frames_are_kept_as_the_model_takes_them_and_always_the_first_shown() -> None:
+    decoder, body = JsonDecoder(), picture(frames=2 * MAX_PICTURES)
+    image = StoredImage("a", body, decoder.decode(body))
+    frames = [image.first_frame, *range(MAX_PICTURES)]
+    for frame in frames:
+        image.keep_picture(frame, Picture(key=("a", frame), pixels=None))
+    kept = [frame for frame in frames if image.picture(frame) is not None]
+    assert kept == [image.first_frame, *range(1, MAX_PICTURES)]
 
 
 def test_frames_that_were_looked_at_longest_ago_are_dropped(

@@ -103,6 +103,33 @@ def test_time_in_which_nobody_waited_does_not_count() -> None:
     assert refused.value.retry_after_s == 1
 
 
+def test_one_who_asks_much_waits_also_for_the_turns_of_others() -> None:
+    waiting = queue(per_user=4)
+    for user in USERS:
+        for number in range(4):
+            waiting.put(user, f"{user}{number}")
+    with pytest.raises(TooManyWaitingError) as refused:
+        waiting.put("ada", "ada4")
+    assert (refused.value.status, refused.value.retry_after_s) == (429, 6)
+
+
+def test_time_since_all_who_waited_left_does_not_count() -> None:
+    clock = Clock()
+    waiting = FairQueue[str](max_waiting=2, max_waiting_per_user=2, clock=clock)
+    waiting.put("ada", "first")
+    waiting.put("ada", "leaves")
+    waiting.take()
+    waiting.cancel("leaves")
+    clock.now += 1000.0
+    waiting.put("ada", "second")
+    waiting.take()
+    waiting.put("ada", "third")
+    waiting.put("ada", "fourth")
+    with pytest.raises(TooManyWaitingError) as refused:
+        waiting.check_room("bo")
+    assert refused.value.retry_after_s == 1
+
+
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.sampled_from(USERS)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,20 @@ from slow_desk import JsonDecoder, SlowModel, answer_in, ask, picture, running, 
 
 from tinymed.errors import ConfigError, ImageError, ModelError
 from tinymed.serve.asked.events import Queued
+from tinymed.serve.asked.question import Question, Verdict
 from tinymed.serve.audit.entry import Entry
 from tinymed.serve.audit.errors import AuditError
 from tinymed.serve.audit.log import AuditLog
+from tinymed.serve.audit.store import open_to_read, read_rows
+from tinymed.serve.cases.pictures import Pictures
+from tinymed.serve.metrics import Metrics
 from tinymed.serve.refusals import (
     NoMemoryError,
     NotReadyError,
     QuestionFailedError,
     refusal,
 )
-from tinymed.serve.service import Question, Service, Verdict
+from tinymed.serve.service import Service
 from tinymed.serve.settings import Limits, ServeSettings
 
 
@@ -153,6 +158,7 @@ def test_without_an_audit_no_word_of_an_answer_leaves(tmp_path: Path, text: str)
             with pytest.raises(AuditError, match="disk is full") as refused:
                 await anext(events)
             assert refusal(refused.value).status == 503
+            assert refusal(refused.value).retry_after_s == 10
             assert service.state == "failed"
             assert service.problem is not None
             assert "disk is full" in service.problem
@@ -170,6 +176,33 @@ def test_without_an_audit_no_word_of_an_answer_leaves(tmp_path: Path, text: str)
             assert case.history[-1]["verdicts"] == []
 
     asyncio.run(main())
+
+
+def test_a_question_that_could_not_be_written_down_at_first_is_so_before_its_end(
+    tmp_path: Path,
+) -> None:
+    """The audit had that a question was stopped, and not that it was asked."""
+
+    class FullOnce(FullDisk):
+        def append(self, *entries: Entry) -> tuple[int, ...]:
+            try:
+                return super().append(*entries)
+            finally:
+                self.has_room = True
+
+    async def main() -> None:
+        audit = FullOnce(AuditLog.open(tmp_path / "audit.sqlite"))
+        async with running(tmp_path, audit=audit) as service:  # type: ignore[arg-type]
+            case = await service.receive(picture(), user="ada")
+            audit.has_room = False
+            with pytest.raises(AuditError):
+                await ask(service, case, "right lung")
+
+    asyncio.run(main())
+    connection = open_to_read(tmp_path / "audit.sqlite")
+    kinds = [row.kind for row in read_rows(connection)]
+    connection.close()
+    assert kinds == ["started", "received", "asked", "stopped"]
 
 
 def test_a_model_that_does_not_load_is_told_in_its_sentence(tmp_path: Path) -> None:
@@ -283,3 +316,48 @@ def test_a_decoder_that_a_file_killed_is_counted(tmp_path: Path) -> None:
             assert b"tinymed_decoder_restarts_total 1.0" in service.metrics.metrics_text()
 
     asyncio.run(main())
+
+
+def test_a_decoder_that_a_file_killed_is_counted_once_by_all_who_look() -> None:
+    class Looked(JsonDecoder):
+        """One who looks sees the process before it was killed, and is then kept waiting."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.slow: int | None = None
+            self.looks, self.may_go_on = threading.Event(), threading.Event()
+
+        @property
+        def process_id(self) -> int | None:
+            seen = self.__dict__["process_id"]
+            if threading.get_ident() == self.slow:
+                self.looks.set()
+                self.may_go_on.wait(0.1)
+            return seen
+
+        @process_id.setter
+        def process_id(self, number: int | None) -> None:
+            self.__dict__["process_id"] = number
+
+    metrics, decoder = Metrics(), Looked()
+    pictures = Pictures(decoder, metrics)
+    pictures._decoded(picture(), None)
+
+    def look_slowly() -> None:
+        decoder.slow = threading.get_ident()
+        pictures._decoded(picture(), None)
+
+    def kill() -> None:
+        with pytest.raises(ImageError):
+            pictures._decoded(b"killer", None)
+        decoder.may_go_on.set()
+
+    slow, killer = threading.Thread(target=look_slowly), threading.Thread(target=kill)
+    slow.start()
+    decoder.looks.wait(10)
+    killer.start()
+    slow.join()
+    killer.join()
+    pictures._decoded(picture(), None)
+    pictures.close()
+    assert b"tinymed_decoder_restarts_total 1.0" in metrics.metrics_text()

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from slow_desk import SlowModel, answer_in, ask, picture, running, until
 
+from tinymed.serve.asked.question import Question
 from tinymed.serve.audit.store import open_to_read, read_rows
 from tinymed.serve.audit.verify import verify
+from tinymed.serve.cases.cases import Case
 from tinymed.serve.refusals import TooManyWaitingError
-from tinymed.serve.service import Case, Question, Service
+from tinymed.serve.service import Service
 
 NUM_CLIENTS = 8
 NUM_QUESTIONS = 50

@@ -5,21 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from slow_desk import BLURRED, OUT_OF_SCOPE, SlowModel, answer_in, ask, picture, running, until
+from slow_desk import (
+    BLURRED,
+    NOT_CHECKED,
+    OUT_OF_SCOPE,
+    SlowModel,
+    answer_in,
+    answer_to,
+    ask,
+    picture,
+    running,
+    until,
+)
 
 from tinymed.engines.decoding import Decoding
 from tinymed.errors import UserError
 from tinymed.safe.gate import Gates
 from tinymed.serve.asked.events import Answered, Queued, Text, Withdrawn
+from tinymed.serve.asked.question import Question
 from tinymed.serve.audit.entry import Entry
 from tinymed.serve.audit.store import open_to_read, read_rows
 from tinymed.serve.refusals import NoSuchCaseError, NoSuchFrameError, TooManyWaitingError
-from tinymed.serve.service import Question
 from tinymed.serve.settings import Limits, ServeSettings
 
 
@@ -47,6 +57,7 @@ def test_an_open_answer_comes_word_by_word_and_then_whole(tmp_path: Path) -> Non
                 Text(piece=" base"),
             ]
             assert answer_in(events).text == "right lung base"
+            assert events[-1].timings.first_text_ms < events[-1].timings.total_ms
 
     asyncio.run(main())
 
@@ -116,6 +127,10 @@ def test_text_is_withdrawn_when_the_answer_will_be_withheld(tmp_path: Path) -> N
             ]
             held = await ask(service, case, "a b c d", withdraws=False)
             assert held[1:-1] == [Text(piece="cannot tell")]
+            model.least_confidence = None
+            model.finish = lambda asked, _: answer_to(asked.question, "cannot tell")  # type: ignore[method-assign]
+            late = await ask(service, case, "a b")
+            assert late[3:-1] == [Withdrawn(), Text(piece="cannot tell")]
 
     asyncio.run(main())
 
@@ -159,6 +174,8 @@ def test_gates_see_the_alerts_of_the_image(tmp_path: Path) -> None:
             case = await service.receive(picture(), user="ada")
             await ask(service, case, "is it")
             assert model.seen[0].alerts == (BLURRED, OUT_OF_SCOPE)
+            assert not model.seen[0].has_spacing
+            assert model.seen[0].not_checked == NOT_CHECKED
             assert case.alerts == (BLURRED, OUT_OF_SCOPE)
 
     asyncio.run(main())
@@ -186,6 +203,7 @@ def test_places_in_the_queue_are_told_as_they_change(tmp_path: Path) -> None:
             places = [[event for event in told if isinstance(event, Queued)] for told in rest]
             assert places == [[], [Queued(ahead=0)], [Queued(ahead=1), Queued(ahead=0)]]
             assert model.answered == ["of ada", "of bo", "of cy"]
+            assert all(told[-1].timings.wait_ms > 0 for told in rest)
 
     asyncio.run(main())
 
@@ -216,6 +234,33 @@ def test_a_question_that_the_model_has_just_taken_is_before_those_that_wait(
                 may_begin.set()
             assert await anext(second) == Queued(ahead=0)
             assert answer_in([event async for event in first]).text == "yes"
+            assert answer_in([event async for event in second]).text == "yes"
+
+    asyncio.run(main())
+
+
+def test_a_question_that_is_being_decoded_is_before_those_that_wait(tmp_path: Path) -> None:
+    async def main() -> None:
+        model = SlowModel(room=1)
+        async with running(tmp_path, model) as service:
+            case = await service.receive(picture(), user="ada")
+            may_step, steps, step = threading.Semaphore(0), [], model.step
+
+            def step_by_step() -> Any:
+                steps.append(len(model))
+                may_step.acquire(timeout=10)
+                return step()
+
+            model.step = step_by_step  # type: ignore[method-assign]
+            first = asyncio.create_task(ask(service, case, "one two"))
+            await until(lambda: len(steps) == 1)
+            may_step.release()
+            await until(lambda: len(steps) == 2)
+            second = service.ask(case, Question(text="is it"), user="ada")
+            assert await anext(second) == Queued(ahead=1)
+            may_step.release()
+            assert answer_in(await first).text == "one two"
+            assert answer_in([event async for event in second]).text == "yes"
 
     asyncio.run(main())
 
@@ -232,7 +277,11 @@ def test_a_client_that_leaves_frees_its_place_and_the_model(tmp_path: Path) -> N
             await until(service._desk.num_running)
             waiting_one = service.ask(case, Question(text="never"), user="ada")
             assert await anext(waiting_one) == Queued(ahead=1)
+            another_one = service.ask(case, Question(text="nor this"), user="ada")
+            assert await anext(another_one) == Queued(ahead=2)
             await waiting_one.aclose()
+            assert await anext(another_one) == Queued(ahead=1)
+            await another_one.aclose()
             assert service._desk.num_waiting() == 0
             await running_one.aclose()
             model.may_step.set()
@@ -240,9 +289,9 @@ def test_a_client_that_leaves_frees_its_place_and_the_model(tmp_path: Path) -> N
             assert answer_in(await ask(service, case, "after")).text == "after"
             assert model.dropped == ["one two three"]
             assert model.answered == ["after"]
-            assert [entry["answer"] is None for entry in case.history] == [True, True, False]
+            assert [entry["answer"] is None for entry in case.history] == [True] * 3 + [False]
             assert case.history[0]["stopped"] is True
-        assert kinds(tmp_path)[2:] == ["asked", "stopped", "asked", "stopped", "asked", "answered"]
+        assert kinds(tmp_path)[2:] == ["asked", "stopped"] * 3 + ["asked", "answered"]
         assert rows(tmp_path)[3][1]["why"] == "client-left"
 
     asyncio.run(main())
@@ -255,11 +304,11 @@ def test_a_client_that_leaves_while_the_answer_is_written_finds_it_in_the_histor
         async with running(tmp_path) as service:
             case = await service.receive(picture(), user="ada")
             audit = service._recorder._audit
-            begun, append = threading.Event(), audit.append
+            begun, may_end, append = threading.Event(), threading.Event(), audit.append
 
             def append_slowly(*entries: Entry) -> tuple[int, ...]:
                 begun.set()
-                time.sleep(0.05)
+                may_end.wait(10)
                 return append(*entries)
 
             monkeypatch.setattr(audit, "append", append_slowly)
@@ -268,6 +317,7 @@ def test_a_client_that_leaves_while_the_answer_is_written_finds_it_in_the_histor
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            may_end.set()
         assert kinds(tmp_path)[2:] == ["asked", "answered"]
         assert len(case.history) == 1
         assert case.history[0]["answer"]["text"] == "yes"

@@ -114,7 +114,11 @@ class Asking:
         """Have the question on the disk before the first of its answer leaves."""
         if not self._is_asked:
             self._is_asked = True
-            await self._office.recorder.write(self._rows.asked())
+            try:
+                await self._office.recorder.write(self._rows.asked())
+            except AuditError:
+                self._is_asked = False
+                raise
         if self._first_text_at is None:
             self._first_text_at = time.perf_counter()
 

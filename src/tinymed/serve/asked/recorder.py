@@ -31,16 +31,22 @@ class Recorder:
         if self._is_closed:
             raise AuditError("The audit is closed, because the server is ending. Ask again later.")
         loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._thread, self._audit.append, *entries)
-        except AuditError as error:
-            self.problem = str(error)
-            self._metrics.count_audit_failure()
-            raise
-        self.problem = None
+        writing = loop.run_in_executor(self._thread, self._audit.append, *entries)
+        writing.add_done_callback(self._note)
+        # Shielded: a row that still waits behind others would be cancelled with its caller.
+        await asyncio.shield(writing)
 
     def close(self) -> None:
         """Write what is under way and close the audit; not for the event loop."""
         self._is_closed = True
         self._thread.shutdown()
         self._audit.close()
+
+    def _note(self, writing: asyncio.Future[tuple[int, ...]]) -> None:
+        """Keep how a write ended, also where nobody waits for it any more."""
+        error = writing.exception()
+        if isinstance(error, AuditError):
+            self.problem = str(error)
+            self._metrics.count_audit_failure()
+        elif error is None:
+            self.problem = None

@@ -17,6 +17,8 @@ from tinymed.serve.settings import Limits
 
 MAX_HISTORY = 1000
 """Questions that a case remembers; the audit keeps them all."""
+MAX_VERDICTS = 100
+"""Verdicts on one answer that a case remembers; the audit keeps them all."""
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """None that is easily read for another."""
@@ -178,30 +180,35 @@ class Cases:
     def make_room(self, *, keep: Case | None = None) -> None:
         """Close what was used longest ago until all fits, but never `keep`.
 
-        Images without a case go first. Then cases do, of the user who has the most, so that
-        nobody can push out another's.
+        Images without a case go first. Then cases do, of the user who has the most of what is
+        scarce, cases or bytes, so that nobody can push out another's.
         """
         limits = self._limits
         while len(self._without_case) > limits.max_cases or (
             self._without_case and self.num_bytes() > self._max_bytes
         ):
             self._forget(next(iter(self._without_case)))
-        while len(self._cases) > limits.max_cases or self.num_bytes() > self._max_bytes:
-            case = self._next_to_close(keep)
-            if case is None:
+        while len(self._cases) > limits.max_cases:
+            if not self._close_one(keep, scarce=lambda _case: 1):
                 return
-            self.close(case)
+        while self.num_bytes() > self._max_bytes:
+            if not self._close_one(keep, scarce=lambda case: case.image.num_bytes()):
+                return
 
     def num_bytes(self) -> int:
         """What all images take, without what the model has read."""
         return sum(image.num_bytes() for image in self._images.values())
 
-    def _next_to_close(self, keep: Case | None) -> Case | None:
+    def _close_one(self, keep: Case | None, *, scarce: Callable[[Case], int]) -> bool:
+        """Close a case of who takes the most; whether there is one that may be closed."""
         closable = [case for case in self._cases.values() if case is not keep]
         if not closable:
-            return None
-        num_of = Counter(case.user for case in self._cases.values())
-        return max(closable, key=lambda case: num_of[case.user])  # the first of them: the oldest
+            return False
+        taken = Counter[str]()
+        for case in self._cases.values():
+            taken[case.user] += scarce(case)
+        self.close(max(closable, key=lambda case: taken[case.user]))  # the first: the oldest
+        return True
 
     def _forget(self, sha256: str) -> None:
         del self._without_case[sha256]

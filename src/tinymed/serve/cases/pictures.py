@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from tinymed.engines.protocol import prepared
+from tinymed.errors import TinymedError
 from tinymed.images.received import ReceivedFrame
 from tinymed.serve.cases.stored_image import StoredImage
 from tinymed.serve.defects import told
 from tinymed.serve.desk.jobs import Picture
 from tinymed.serve.desk.loaded_model import LoadedModel
 from tinymed.serve.metrics import Metrics
+from tinymed.serve.refusals import NoSuchCaseError
 
 Result = TypeVar("Result")
 
@@ -45,6 +48,8 @@ class Pictures:
         self._decoder = decoder
         self._metrics = metrics
         self._process_id: int | None = None
+        self._turn = threading.Lock()
+        """Of who looks whether the process is still the same."""
         self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="tinymed-image")
         self._under_way: dict[tuple[StoredImage, int], asyncio.Task[Picture]] = {}
         self._model: LoadedModel | None = None
@@ -71,9 +76,12 @@ class Pictures:
 
         Raises:
             ImageError: If it cannot be decoded.
+            NoSuchCaseError: If the file is kept no longer.
         """
         found = image.frame(index)
         if found is None:
+            if image.is_forgotten:
+                raise NoSuchCaseError("There is no such case any more. Choose the image again.")
             body = image.body
             found = await self._in_thread(lambda: self._decoded(body, index))
             if not image.is_forgotten:
@@ -119,10 +127,11 @@ class Pictures:
         try:
             return self._decoder.decode(body, frame=frame)
         finally:
-            process_id = self._decoder.process_id
-            if self._process_id not in (None, process_id):
-                self._metrics.count_decoder_restart()
-            self._process_id = process_id
+            with self._turn:
+                process_id = self._decoder.process_id
+                if self._process_id not in (None, process_id):
+                    self._metrics.count_decoder_restart()
+                self._process_id = process_id
 
     async def _make(
         self, image: StoredImage, index: int, on_prepared: Callable[[Picture], None] | None
@@ -132,7 +141,10 @@ class Pictures:
         frame = await self.frame(image, index)
         pixels = await self._in_thread(lambda: prepared(model.engine, frame.image))
         picture = Picture(
-            key=(image.sha256, index), pixels=pixels, has_spacing=frame.facts.has_spacing
+            key=(image.sha256, index),
+            pixels=pixels,
+            has_spacing=frame.facts.has_spacing,
+            forgotten=image.forgotten,
         )
         if on_prepared is not None:
             on_prepared(picture)
@@ -149,7 +161,8 @@ class Pictures:
         """Work in a thread; what fails there for no reason of ours is logged and told plainly."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except asyncio.CancelledError:
+        # Raised from itself, an error would keep the file until garbage is collected.
+        except (asyncio.CancelledError, TinymedError):
             raise
         except BaseException as error:
             raise told(error, during="An image") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 
 from tinymed.images.received import ReceivedFrame
@@ -32,11 +33,16 @@ class StoredImage:
         """For the other frames; nothing where there are none."""
         self.num_cases = 0
         """Open ones about it."""
-        self.is_forgotten = False
-        """Whether nothing of it is to be kept any more."""
+        self.forgotten = threading.Event()
+        """Set when nothing of it is to be kept any more; its pictures share it."""
         self._pictures: OrderedDict[int, Picture] = OrderedDict()
         self._frames: OrderedDict[int, ReceivedFrame] = OrderedDict()
         self.keep(first)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nothing of it is to be kept any more."""
+        return self.forgotten.is_set()
 
     def frame(self, index: int) -> ReceivedFrame | None:
         """A frame, if it is decoded."""
@@ -58,7 +64,6 @@ class StoredImage:
 
     def keep_picture(self, index: int, picture: Picture) -> None:
         """Keep a prepared frame, and drop those used longest ago, but never the first shown."""
-        picture.is_forgotten = self.is_forgotten
         self._pictures[index] = picture
         while len(self._pictures) > MAX_PICTURES:
             del self._pictures[next(i for i in self._pictures if i != self.first_frame)]
@@ -70,9 +75,7 @@ class StoredImage:
 
     def forget(self) -> None:
         """Let go of everything, also in the hands of those who still look at it."""
-        self.is_forgotten = True
-        for picture in self._pictures.values():
-            picture.is_forgotten = True
+        self.forgotten.set()
         self._pictures.clear()
         self._frames.clear()
         self.body = b""

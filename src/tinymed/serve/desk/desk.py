@@ -35,7 +35,8 @@ class Desk:
             limits: How much may wait, and how much memory what has been read may take.
             gates: What each gate may do.
             metrics: Where the model's work is counted.
-            on_loaded: Told the model, or why there is none, in the desk's thread.
+            on_loaded: Told the model, or why there is none, or why no longer; in the desk's
+                thread.
         """
         self._load = load
         self._gates = gates
@@ -71,8 +72,11 @@ class Desk:
 
         Raises:
             TooManyWaitingError: If the queue is full.
+            NotReadyError: If nobody works at the desk any more.
         """
         with self._news:
+            if self._is_closed:
+                raise _ending()
             self._queue.put(user, job)
             self._tell_places()
             self._news.notify()
@@ -120,12 +124,21 @@ class Desk:
             self._on_loaded(error)
             return
         self._on_loaded(model)
+        try:
+            self._work_on(self._work)
+        # Of all kinds: whoever waits would wait for ever, for a thread that nobody misses.
+        except BaseException as error:  # noqa: BLE001
+            with self._news:
+                self._is_closed = True
+            self._on_loaded(error)
+
+    def _work_on(self, work: ModelWork) -> None:
         while not self._is_closed:
-            job = self._next(self._work)
+            job = self._next(work)
             if job is not None and not job.is_cancelled:
-                self._work.start(job)
-            self._work.step()
-        self._give_up(self._work)
+                work.start(job)
+            work.step()
+        self._give_up(work)
 
     def _next(self, work: ModelWork) -> Job | None:
         """The job whose turn it is, once there is one; None if there is other work to do."""
@@ -148,9 +161,13 @@ class Desk:
             job.tell_place(place)
 
     def _give_up(self, work: ModelWork) -> None:
-        error = NotReadyError("The server is ending. Ask again when it is back.", retry_after_s=10)
+        error = _ending()
         work.stop_all(error)
         with self._news:
             while (job := self._queue.take()) is not None:
                 if isinstance(job, QuestionJob):
                     job.deliver(Failed(error=error))
+
+
+def _ending() -> NotReadyError:
+    return NotReadyError("The server is ending. Ask again when it is back.", retry_after_s=10)

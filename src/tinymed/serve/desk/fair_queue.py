@@ -106,6 +106,8 @@ class FairQueue(Generic[Item]):
         del line[item]
         if not line:
             del self._lines[user]
+        if not self._lines:
+            self._taken_at = None
         return True
 
     def order(self) -> list[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,8 +29,13 @@ class Picture:
     """Of the gate that the model's thread passes when it reads the image."""
     has_spacing: bool = True
     """Whether the file says how large a pixel is."""
-    is_forgotten: bool = False
-    """Whether nothing of it is to be kept any more."""
+    forgotten: threading.Event = field(default_factory=threading.Event)
+    """Set, for all pictures of a file at once, when nothing of it is to be kept any more."""
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nothing of it is to be kept any more; for any thread."""
+        return self.forgotten.is_set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from tinymed.safe.gate import Alert, Gates
 from tinymed.safe.safe_answer import SafeAnswer
 from tinymed.serve.asked.events import Text, Withdrawn
 from tinymed.serve.defects import told
-from tinymed.serve.desk.jobs import Done, Failed, Job, Picture, QuestionJob, ReadJob
+from tinymed.serve.desk.jobs import Done, Failed, Job, Picture, QuestionJob
 from tinymed.serve.desk.loaded_model import LoadedModel
 from tinymed.serve.desk.read_images import ReadImage, ReadImages
 from tinymed.serve.desk.shown_text import ShownText
@@ -52,10 +52,10 @@ class ModelWork:
     def start(self, job: Job) -> None:
         """Take a job up; what fails is told to its client. There must be room."""
         try:
-            if isinstance(job, ReadJob):
-                self._read(job.picture)
-            else:
+            if isinstance(job, QuestionJob):
                 self._begin(job)
+            elif not job.picture.is_forgotten:
+                self._read(job.picture)
         # Of all kinds: a panic of the tokenizers' Rust code is no Exception.
         except BaseException as error:  # noqa: BLE001
             self._fail(job, error)
@@ -127,6 +127,8 @@ class ModelWork:
         picture.scope_alerts = alerts
         if not picture.is_forgotten:
             self._read_images.put(picture.key, read)
+        if picture.is_forgotten:  # meanwhile, it may be, and before it was put
+            self._read_images.forget(picture.key[0])
         return read
 
     def _finish(self, job: QuestionJob, answer: Answer) -> None:
