@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,17 @@ import pytest
 from page_driver import ask, eventually, load_image, shown_case
 from page_stand_in import StandIn, tells
 from playwright.sync_api import Page, expect
+
+STREAM = (
+    'event: queued\ndata: {"ahead":2}\n\n: wait\n\nevent: text\r\ndata: {"piece":"é\\n: x"}\r\n\r\n'
+    "data: one\ndata:two\n\nevent: nothing\n\nevent: withdrawn\ndata: {}\n\nevent: text\ndata: cut"
+)
+EVENTS = [
+    {"name": "queued", "data": '{"ahead":2}'},
+    {"name": "text", "data": '{"piece":"é\\n: x"}'},
+    {"name": "message", "data": "one\ntwo"},
+    {"name": "withdrawn", "data": "{}"},
+]
 
 
 def _send(window: Page, question: str) -> None:
@@ -133,6 +145,7 @@ def test_a_connection_that_is_lost_comes_back_without_loss(
     ]
 
 
+@pytest.mark.slow
 def test_a_case_that_is_gone_is_loaded_again_with_one_press(
     window: Page, stand_in: StandIn, small_image: Path
 ) -> None:
@@ -227,3 +240,19 @@ def test_sign_in_asks_refuses_waits_and_lets_in(
     window.get_by_role("button", name="Sign out").click()
     expect(window.locator("#name")).to_be_visible()
     expect(window.locator(".turn")).to_have_count(0)
+
+
+def test_a_stream_is_read_alike_wherever_it_is_cut(window: Page) -> None:
+    found = window.evaluate(
+        """async (stream) => {
+            const { EventParser } = await import("/page/events.js");
+            const read = (pieces) => {
+                const parser = new EventParser();
+                return JSON.stringify(pieces.flatMap((piece) => parser.push(piece)));
+            };
+            const cuts = Array.from(stream, (_, at) => [stream.slice(0, at), stream.slice(at)]);
+            return [...new Set([read([stream]), read(Array.from(stream)), ...cuts.map(read)])];
+        }""",
+        STREAM,
+    )
+    assert [json.loads(events) for events in found] == [EVENTS]

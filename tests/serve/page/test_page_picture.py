@@ -217,6 +217,7 @@ def test_colour_is_shown_as_it_is(window: Page, tmp_path: Path) -> None:
     path = tmp_path / "colours.png"
     Image.fromarray(colours).save(path)
     load_image(window, path)
+    canvas_pixels(window)
     seen = window.evaluate(
         """() => {
             const canvas = document.getElementById("canvas");

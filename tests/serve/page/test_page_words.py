@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 import tinymed.serve
 from tinymed.safe.gate import AlertCode, GateName, GateOutcome
 from tinymed.safe.safe_answer import Finding
-from tinymed.serve.service import State
+from tinymed.serve.readiness import State
 
 STRINGS: dict[str, dict[str, str]] = json.loads((PAGE / "strings.json").read_text())
 SCRIPTS = {path.name: path.read_text() for path in sorted(PAGE.glob("*.js"))}
@@ -27,7 +27,7 @@ LANGUAGES = ("en", "fr", "pt", "sw")
 OUTCOMES = ("passed", "warned", "withheld", "not-applicable", "off")
 FAMILIES = {
     "alert.${code}": get_args(AlertCode),
-    "answer.${answer.text}": ("yes", "no"),
+    "answer.${text}": ("yes", "no"),
     "report.finding.${answer.finding}": get_args(Finding),
     "report.finding.${finding}": get_args(Finding),
     "report.gate.${gate}": get_args(GateName),

@@ -36,8 +36,13 @@ def chromium() -> Iterator[Browser]:
 def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of one size; afterwards, that nothing went elsewhere or wrong."""
     width, height = SIZES[request.param]
+    is_phone = request.param == "phone"
     context = chromium.new_context(
-        viewport={"width": width, "height": height}, locale="en-GB", accept_downloads=True
+        viewport={"width": width, "height": height},
+        locale="en-GB",
+        accept_downloads=True,
+        has_touch=is_phone,
+        is_mobile=is_phone,
     )
     page = context.new_page()
     requested: list[str] = []

@@ -4,7 +4,7 @@ import { Asking } from "./asking.js";
 import { hideBanner, showBanner, countdown } from "./banner.js";
 import { showCase } from "./case_panel.js";
 import { Controls } from "./controls.js";
-import { announce, byId, loadIcons } from "./dom.js";
+import { announce, byId, focusQuestion, loadIcons } from "./dom.js";
 import { startKeys } from "./keys.js";
 import { Opening } from "./opening.js";
 import { fillPaper } from "./paper.js";
@@ -24,7 +24,10 @@ class App {
   view = null;
   /** The frame that is shown, from 0. */
   frame = 0;
-  #file = null;
+  /** Who this page was last shown to; null before anybody was. */
+  #user = null;
+  /** The files of the cases that were opened here, to open them again when the server has not. */
+  #files = new Map();
   #frames = new Map();
   #fetching = null;
   #isWatching = false;
@@ -46,7 +49,7 @@ class App {
     });
     globalThis.addEventListener("popstate", () => this.#openFromAddress());
     globalThis.addEventListener("beforeprint", () => {
-      fillPaper({ ...this, viewer: this.#controls.viewer });
+      fillPaper({ ...this, viewer: this.#controls.viewer, frame: this.#controls.shown });
     });
   }
 
@@ -66,6 +69,11 @@ class App {
       showSignIn(() => this.enter());
       return;
     }
+    if (this.#user !== null && this.#user !== this.page.user) {
+      startAnew();
+      return;
+    }
+    this.#user = this.page.user;
     byId("sign-in").hidden = true;
     byId("desk").hidden = false;
     byId("user").textContent = this.page.user;
@@ -80,9 +88,9 @@ class App {
 
   /** A case was made of a file. */
   opened(view, file) {
-    this.#file = file;
+    this.#files.set(view.case, file);
     history.pushState(null, "", `#case=${view.case}`);
-    this.#show(view, file.name);
+    this.#show(view);
   }
 
   /** Keep a verdict; gives all verdicts that the server has of the answer. */
@@ -112,14 +120,14 @@ class App {
     return true;
   }
 
-  #show(view, fileName) {
+  #show(view) {
     const hadFocus = byId("drop").contains(document.activeElement);
     hideBanner("expired");
     this.#opening.complain(null);
     this.view = view;
     this.#frames.clear();
     byId("welcome").hidden = true;
-    showCase(view, fileName, {
+    showCase(view, this.#files.get(view.case)?.name ?? "", {
       print: () => globalThis.print(),
       save: (kind, withPicture) => this.#save(kind, withPicture),
       forget: () => this.#forget(),
@@ -128,13 +136,13 @@ class App {
     this.#showFrame(view.image.frame ?? 0, { isSamePicture: false });
     announce(strings.t("open.done"));
     if (hadFocus) {
-      byId("question").focus();
+      focusQuestion();
     }
   }
 
   #clear() {
     this.view = null;
-    this.#file = null;
+    hideBanner("expired");
     this.#frames.clear();
     this.#fetching?.abort();
     this.#controls.clear();
@@ -150,16 +158,18 @@ class App {
     this.#fetching?.abort();
     this.#fetching = new AbortController();
     const { signal } = this.#fetching;
+    this.#controls.wait({ isSamePicture });
     try {
       const frame = this.#frames.get(index) ?? (await server.frame(view.case, index, signal));
       if (!signal.aborted) {
         this.#keep(index, frame);
-        this.#opening.complain(null);
+        this.#opening.takeBack("frame.refused");
         this.#controls.show(view.image, index, frame, { isSamePicture });
         byId("canvas").dataset.case = view.case;
       }
     } catch (error) {
       if (!signal.aborted) {
+        this.frame = this.#controls.stay() ?? index;
         const detail = error instanceof server.Refused ? error.message : "";
         this.#opening.complain("frame.refused", { values: { number: index + 1 }, detail });
         this.trouble(error);
@@ -200,24 +210,39 @@ class App {
       await server.forget(this.view.case);
     } catch (error) {
       if (!error.isExpired) {
-        this.trouble(error);
+        if (!this.trouble(error)) {
+          this.#opening.complain("case.not-forgotten", { detail: error.message });
+        }
         return;
       }
     }
     history.pushState(null, "", "/");
-    hideBanner("expired");
+    this.#files.delete(this.view.case);
     this.#clear();
     announce(strings.t("case.forgotten"));
   }
 
+  /** Show what the address names: a case, or the start. */
   async #openFromAddress() {
-    const id = new URLSearchParams(location.hash.slice(1)).get("case");
-    if (id === null || id === this.view?.case) {
+    const id = addressedCase();
+    if (id === (this.view?.case ?? null)) {
+      return;
+    }
+    if (this.view !== null) {
+      this.#clear();
+    }
+    if (id === null) {
       return;
     }
     try {
-      this.#show(await server.getCase(id), "");
+      const view = await server.getCase(id);
+      if (id === addressedCase()) {
+        this.#show(view);
+      }
     } catch (error) {
+      if (id !== addressedCase()) {
+        return;
+      }
       if (error.isExpired) {
         history.replaceState(null, "", "/");
         this.#opening.complain("server.expired");
@@ -230,10 +255,11 @@ class App {
   #expired() {
     const again = () => {
       hideBanner();
-      if (this.#file === null) {
+      const file = this.#files.get(this.view?.case);
+      if (file === undefined) {
         this.#opening.choose();
       } else {
-        this.#opening.open(this.#file);
+        this.#opening.open(file);
       }
     };
     showBanner("expired", { press: { key: "server.load-again", act: again } });
@@ -241,8 +267,7 @@ class App {
 
   async #signOut() {
     await server.signOut().catch(() => {});
-    history.replaceState(null, "", "/");
-    location.reload();
+    startAnew();
   }
 
   /** The server's notice, in the reader's language if it is the one that we have words for. */
@@ -296,6 +321,16 @@ class App {
       return "lost";
     }
   }
+}
+
+function addressedCase() {
+  return new URLSearchParams(location.hash.slice(1)).get("case");
+}
+
+/** Leave nothing here of whoever was here before. */
+function startAnew() {
+  history.replaceState(null, "", "/");
+  location.reload();
 }
 
 await Promise.all([strings.loadStrings(), loadIcons()]);

@@ -1,6 +1,6 @@
 /** The form for questions, and the way of one question through the server. */
 
-import { byId, make } from "./dom.js";
+import { byId, focusQuestion, make } from "./dom.js";
 import { pause } from "./pause.js";
 import * as server from "./server.js";
 import { currentLanguage, english, quote, say } from "./strings.js";
@@ -20,7 +20,8 @@ export class Asking {
       event.preventDefault();
       this.#submit();
     });
-    byId("stop").addEventListener("click", () => this.stop());
+    // It comes up under the finger that asked: the second click of two is not meant for it.
+    byId("stop").addEventListener("click", ({ detail }) => detail > 1 || this.stop());
     byId("read-first").addEventListener("change", () => this.#readFirst());
     for (const id of ["question", "own-read"]) {
       byId(id).addEventListener("input", () => this.#complain(null));
@@ -61,9 +62,12 @@ export class Asking {
   }
 
   #suggestion(key) {
-    const press = () => {
-      byId("question").value = english(key);
-      this.#submit();
+    // After an answer at once, the second click of two would fall on the next suggestion.
+    const press = ({ detail }) => {
+      if (detail < 2) {
+        byId("question").value = english(key);
+        this.#submit();
+      }
     };
     return make("button", { type: "button", class: "chip", t: key, on: { click: press } });
   }
@@ -190,6 +194,8 @@ export class Asking {
       turn.fail({ key: "answer.lost", again: this.#again(turn, asked) });
     } else if (error.isExpired) {
       turn.fail({ key: "answer.expired" });
+      byId("question").value ||= asked.question;
+      byId("own-read").value ||= asked.own_read;
     } else {
       turn.fail({ key: "answer.refused", detail, again: isOurs ? this.#again(turn, asked) : null });
       byId("question").value ||= asked.question;
@@ -204,7 +210,7 @@ export class Asking {
       if (this.#stopping === null) {
         turn.node.remove();
         this.#ask(asked);
-        byId("question").focus();
+        focusQuestion();
       }
     };
   }
@@ -216,7 +222,11 @@ export class Asking {
     byId("stop").hidden = stopping === null;
     byId("suggestions").querySelectorAll("button").forEach((chip) => (chip.disabled = stopping !== null));
     if (hadFocus) {
-      byId(stopping === null ? "question" : "stop").focus();
+      if (stopping === null) {
+        focusQuestion();
+      } else {
+        byId("stop").focus();
+      }
     }
   }
 }

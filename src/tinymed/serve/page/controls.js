@@ -2,7 +2,7 @@
 
 import { byId, make } from "./dom.js";
 import { CT_WINDOWS, fullWindow, ownWindow } from "./levels.js";
-import { say } from "./strings.js";
+import { quote, say } from "./strings.js";
 import { Viewer } from "./viewer.js";
 
 const ZOOM_STEP = 1.25;
@@ -12,7 +12,9 @@ const KEY_PAN_PX = 40;
 export class Controls {
   viewer;
   #image = null;
+  /** The frame that is wanted; `shown`: the one that stands there. */
   #index = 0;
+  shown = 0;
   #choose;
   #settling = 0;
 
@@ -24,10 +26,40 @@ export class Controls {
     this.clear();
   }
 
+  /** A frame is on its way. Of another picture: the one before must not stand there meanwhile. */
+  wait({ isSamePicture }) {
+    byId("fetching").hidden = false;
+    byId("stage").setAttribute("aria-busy", "true");
+    if (!isSamePicture) {
+      clearTimeout(this.#settling);
+      this.#image = null;
+      this.viewer.clear();
+      quote(byId("readout"), "");
+      say(byId("canvas"), "open.reading", {}, "aria-label");
+      byId("drop").hidden = true;
+      byId("frames").hidden = true;
+    }
+  }
+
+  /** The frame will not come: back to the one that is shown. Gives it, or null if there is none. */
+  stay() {
+    if (this.#image === null) {
+      this.clear();
+      return null;
+    }
+    this.#arrive();
+    byId("frame").value = String(this.shown);
+    this.#index = this.shown;
+    this.#tellFrame(this.shown);
+    return this.shown;
+  }
+
   /** Show a frame of an image; `isSamePicture`: of the one that is shown already. */
   show(image, index, frame, { isSamePicture }) {
+    this.#arrive();
     this.#image = image;
     this.#index = index;
+    this.shown = index;
     this.viewer.show(frame, { isSamePicture });
     if (!isSamePicture) {
       this.#offerPresets(frame);
@@ -41,11 +73,17 @@ export class Controls {
   }
 
   clear() {
+    this.#arrive();
     this.#image = null;
     this.viewer.clear();
     byId("drop").hidden = false;
     byId("frames").hidden = true;
     document.querySelectorAll(".with-picture").forEach((node) => (node.hidden = true));
+  }
+
+  #arrive() {
+    byId("fetching").hidden = true;
+    byId("stage").removeAttribute("aria-busy");
   }
 
   /** What a key does to the picture, if anything. */
@@ -139,8 +177,10 @@ export class Controls {
   }
 
   #usePreset(name) {
-    const { center, width } = this.#presetWindow(name);
-    this.viewer.setWindow(center, width);
+    if (this.#image !== null) {
+      const { center, width } = this.#presetWindow(name);
+      this.viewer.setWindow(center, width);
+    }
   }
 
   /** Say what is shown: to the eye at once, to a screen reader once it is at rest. */
@@ -162,7 +202,7 @@ export class Controls {
     };
     byId("preset").value = [...byId("preset").options].find(isPreset).value;
     clearTimeout(this.#settling);
-    if (byId("canvas").hasAttribute("aria-label")) {
+    if (byId("canvas").dataset.tAriaLabel === "picture.described") {
       this.#settling = setTimeout(() => this.#describe(frame, values), 300);
     } else {
       this.#describe(frame, values);

@@ -69,10 +69,18 @@ export function button(key, iconName, press, options = {}) {
   return node;
 }
 
-/** Say something to a screen reader, politely; whole sentences only. */
-export function announce(words) {
+/** To the next question. On a phone not into its field: a keyboard would cover the answer. */
+export function focusQuestion() {
+  const isTouch = matchMedia("(pointer: coarse)").matches;
+  byId(isTouch ? "scroll" : "question").focus({ preventScroll: isTouch });
+}
+
+/** Say something to a screen reader, politely; whole sentences only: words in the page's
+ * language, or {words, lang} in another. */
+export function announce(...parts) {
   const live = byId("live");
-  live.append(make("p", { words }));
+  const spans = parts.map((part) => make("span", typeof part === "string" ? { words: part } : part));
+  live.append(make("p", {}, ...spans));
   while (live.childElementCount > 4) {
     live.firstElementChild.remove();
   }

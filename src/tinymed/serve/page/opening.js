@@ -32,10 +32,12 @@ export class Opening {
   }
 
   choose() {
-    byId("file").click();
+    if (!byId("desk").hidden) {
+      byId("file").click();
+    }
   }
 
-  /** Send a file and open the case that the server makes of it. */
+  /** Send a file and open the case that the server makes of it; gives whether it is open. */
   async open(file) {
     this.complain(null);
     const most = this.#app.page?.limits?.max_upload_bytes ?? Infinity;
@@ -45,8 +47,9 @@ export class Opening {
       const sizes = { size: Math.ceil(file.size / MEGABYTE), most: Math.floor(most / MEGABYTE) };
       this.complain("open.too-large", { values: sizes });
     } else {
-      await this.#send(file);
+      return this.#send(file);
     }
+    return false;
   }
 
   /** Say why there is no picture; null takes it away. */
@@ -59,12 +62,18 @@ export class Opening {
     }
   }
 
+  /** What is said no longer holds, if it is this. */
+  takeBack(key) {
+    if (byId("open-problem-words").dataset.t === key) {
+      this.complain(null);
+    }
+  }
+
   async #take(files) {
     if (byId("desk").hidden || files.length === 0) {
       return;
     }
-    await this.open(files[0]);
-    if (files.length > 1) {
+    if ((await this.open(files[0])) && files.length > 1) {
       this.complain("open.first-alone", { values: { count: files.length } });
     }
   }
@@ -76,15 +85,25 @@ export class Opening {
     byId("uploading").hidden = false;
     try {
       this.#app.opened(await this.#attempt(file, sending.signal), file);
+      return true;
     } catch (error) {
       if (!sending.signal.aborted) {
         this.#fail(error);
       }
+      return false;
     } finally {
       if (this.#sending === sending) {
-        byId("uploading").hidden = true;
         this.#sending = null;
+        this.#hideProgress();
       }
+    }
+  }
+
+  #hideProgress() {
+    const hadFocus = byId("uploading").contains(document.activeElement);
+    byId("uploading").hidden = true;
+    if (hadFocus) {
+      byId("open").focus();
     }
   }
 

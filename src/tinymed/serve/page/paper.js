@@ -2,7 +2,7 @@
 
 import { sayAlert } from "./alerts.js";
 import { byId, make } from "./dom.js";
-import { figureArguments } from "./turn.js";
+import { figureArguments, translatedAnswer } from "./turn.js";
 import { timeOf, verdictItem } from "./verdicts.js";
 
 const PICTURE_PX = 1200;
@@ -66,7 +66,8 @@ function turnPart(entry, numFrames) {
     part.append(make("p", { t: `report.finding.${finding}`, class: "paper-finding" }));
   }
   if (!answer.is_withheld) {
-    part.append(make("p", { words: answer.text, lang: "en" }));
+    const key = translatedAnswer(answer);
+    part.append(make("p", key === null ? { words: answer.text, lang: "en" } : { t: key }));
   }
   part.append(make("p", { t: figureArguments(answer) }), ...alertParts(answer.alerts));
   const decided = (verdicts ?? []).map(verdictItem);

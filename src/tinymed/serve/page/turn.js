@@ -54,7 +54,7 @@ export class Turn {
     const whole = SENTENCE.exec(this.#words.textContent.slice(this.#said));
     if (whole !== null) {
       this.#said += whole[0].length;
-      announce(whole[0].trim());
+      announce({ words: whole[0].trim(), lang: "en" });
     }
   }
 
@@ -69,7 +69,7 @@ export class Turn {
   /** The whole answer, as it stands in the history; or a stopped one. */
   finish(entry, { isNew }) {
     if (entry.answer === null) {
-      this.stop();
+      this.stop({ isNew });
       return;
     }
     const answer = entry.answer;
@@ -83,14 +83,17 @@ export class Turn {
     this.#answer.append(checksPart(answer, entry.timings));
     this.#answer.append(new VerdictBox(entry, (verdict) => this.#judge(entry, verdict)).node);
     if (isNew) {
-      announce(this.#heard(answer));
+      announce(...this.#heard(answer));
     }
   }
 
-  stop() {
+  stop({ isNew = true } = {}) {
     this.#words.classList.remove("writing");
-    this.#announceStatus("answer.stopped");
+    say(this.#status, "answer.stopped");
     this.#status.className = "status";
+    if (isNew) {
+      announce(t("answer.stopped"));
+    }
   }
 
   /** It could not be answered: why, the server's own sentence, and a way to go on. */
@@ -126,8 +129,11 @@ export class Turn {
   }
 
   #announceStatus(key, values = {}) {
+    const words = t(key, values);
+    if (this.#status.textContent !== words) {
+      announce(words);
+    }
     say(this.#status, key, values);
-    announce(t(key, values));
   }
 
   #heard(answer) {
@@ -136,16 +142,19 @@ export class Turn {
       heard.push(t("report.finding.cannot-tell"));
     }
     if (!answer.is_withheld) {
-      heard.push(answer.text.slice(this.#said).trim());
+      const key = translatedAnswer(answer);
+      heard.push(key ? t(key) : { words: answer.text.slice(this.#said).trim(), lang: "en" });
     }
-    return `${heard.join(". ")}. ${figureOf(answer)}`;
+    return [...heard.flatMap((part) => [part, ". "]), figureOf(answer)];
   }
 }
 
 function askedPart(question, frame, numFrames) {
-  const part = make("div", { class: "asked" }, make("h3", { words: question }));
+  const title = make("h3", { words: question });
+  const part = make("div", { class: "asked" }, title);
   const key = ALL_SUGGESTIONS.find((name) => english(name) === question);
   if (key !== undefined) {
+    title.lang = "en";
     part.append(make("p", { t: key, class: "translated" }));
   }
   if (numFrames > 1) {
@@ -164,8 +173,9 @@ function answerParts(answer, words) {
   }
   if (!answer.is_withheld) {
     words.hidden = false;
-    if (answer.kind === "yes-no" && has(`answer.${answer.text}`)) {
-      say(words, `answer.${answer.text}`);
+    const key = translatedAnswer(answer);
+    if (key !== null) {
+      say(words, key);
       words.removeAttribute("lang");
     } else {
       quote(words, answer.text, "en");
@@ -177,6 +187,11 @@ function answerParts(answer, words) {
     parts.push(make("p", { t: "answer.cut", class: "small" }));
   }
   return parts;
+}
+
+/** The key of an answer that the table has words for, else null. */
+export function translatedAnswer({ kind, text }) {
+  return kind === "yes-no" && has(`answer.${text}`) ? `answer.${text}` : null;
 }
 
 function figureOf(answer) {

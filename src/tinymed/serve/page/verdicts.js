@@ -20,7 +20,7 @@ export class VerdictBox {
     this.#buttons = make(
       "div",
       { class: "buttons", role: "group", label: "verdict.label" },
-      button("verdict.accept", "accept", () => this.#decide({ decision: "accept" })),
+      button("verdict.accept", "accept", ({ detail }) => detail > 1 || this.#accept()),
       button("verdict.reject", "reject", () => this.#ask("reject")),
       button("verdict.edit", "edit", () => this.#ask("edit")),
     );
@@ -34,6 +34,13 @@ export class VerdictBox {
     const last = verdicts.at(-1)?.decision;
     for (const [index, decision] of ["accept", "reject", "edit"].entries()) {
       this.#buttons.children[index].setAttribute("aria-pressed", String(decision === last));
+    }
+  }
+
+  /** A second click decides nothing new. */
+  #accept() {
+    if (this.#entry.verdicts?.at(-1)?.decision !== "accept") {
+      this.#decide({ decision: "accept" });
     }
   }
 

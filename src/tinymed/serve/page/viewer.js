@@ -101,7 +101,8 @@ export class Viewer {
       return;
     }
     const least = Math.min(this.#fit, 1) / 2;
-    const scale = Math.min(Math.max(this.#scale * factor, least), MOST_ZOOM * this.#dots);
+    const most = Math.max(MOST_ZOOM * this.#dots, this.#fit);
+    const scale = Math.min(Math.max(this.#scale * factor, least), most);
     const dx = x * this.#dots - this.#canvas.width / 2;
     const dy = y * this.#dots - this.#canvas.height / 2;
     this.#middle.x += dx / this.#scale - dx / scale;
@@ -176,7 +177,8 @@ export class Viewer {
     if (this.#frame !== null && this.#isFitted) {
       this.#place();
     }
-    this.#draw();
+    // At once: another size has emptied the canvas, and it would be seen empty.
+    this.#drawNow();
   }
 
   /** Draw once before the screen's next refresh, however much changes until then. */
@@ -185,10 +187,14 @@ export class Viewer {
       this.#isDrawing = true;
       requestAnimationFrame(() => {
         this.#isDrawing = false;
-        this.#drawOn(this.#context, this.#scale, this.#middle);
-        this.#changed();
+        this.#drawNow();
       });
     }
+  }
+
+  #drawNow() {
+    this.#drawOn(this.#context, this.#scale, this.#middle);
+    this.#changed();
   }
 
   #drawOn(context, scale, middle) {
