@@ -102,6 +102,19 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert finished.stderr == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_is_said_so() -> None:
+    with Path("/dev/full").open("wb") as full:
+        finished = subprocess.run(
+            [sys.executable, "-c", "from tinymed.cli import main; main()", "models", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    message = b"error: The disk is full. Free some space, then try again.\n"
+    assert (finished.returncode, finished.stderr) == (2, message)
+
+
 def test_an_interrupt_ends_quietly_with_130(wheel: Wheel, cache: Path) -> None:
     program = (
         "import signal, sys, time, click, tinymed.cli as cli\n"

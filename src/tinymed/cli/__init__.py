@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -11,7 +12,7 @@ from typing import NoReturn
 import click
 
 from tinymed import __version__
-from tinymed.errors import TinymedError
+from tinymed.errors import TinymedError, UserError
 
 _EXIT_INTERRUPTED = 130
 """What a shell expects after Ctrl-C."""
@@ -144,4 +145,10 @@ def main() -> NoReturn:
         # The reader has left; Python would complain again when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo("error: The disk is full. Free some space, then try again.", err=True)
+        sys.exit(UserError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
