@@ -152,6 +152,7 @@ WRONG_QUESTIONS = {
     b'{"question": "a", "frame": true}': "'frame' is to be a whole number",
     b'{"question": "a", "temperature": 1}': "not known",
     b"{}": "question is empty",
+    b'{"question": "\\u200b\\ufeff "}': "question is empty",
     b'{"question": "\\ud800"}': "half a character",
     b'{"question": "\xed\xa0\x80"}': "not JSON in UTF-8",
 }

@@ -7,6 +7,7 @@ from typing import Literal
 
 from tinymed.engines.decoding import Decoding
 from tinymed.errors import UserError
+from tinymed.safe.question_text import visible_text
 from tinymed.serve.settings import Limits
 
 Decision = Literal["accept", "reject", "edit"]
@@ -46,7 +47,7 @@ def check_question(question: Question, limits: Limits) -> None:
     Raises:
         UserError: With what is wrong.
     """
-    if not question.text.strip():
+    if not visible_text(question.text):
         raise UserError("The question is empty. Ask something about the image.")
     _check_text("question", question.text, limits)
     _check_text("read of your own", question.own_read, limits)
