@@ -35,6 +35,11 @@ def rows(settings: JudgeSettings) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (settings.out / "replies.jsonl").read_text().splitlines()]
 
 
+def num_lines(settings: JudgeSettings) -> int:
+    """Replies that are whole on the disk, perhaps while another is written."""
+    return (settings.out / "replies.jsonl").read_bytes().count(b"\n")
+
+
 def judge_file(settings: JudgeSettings) -> Any:
     return json.loads((settings.out / "judge.json").read_text())
 
@@ -463,7 +468,9 @@ def test_ctrl_c_does_not_wait_for_a_slow_judge_and_keeps_the_rest(
     judge_server.answer = answer
     process = start(settings)
     wait_for_requests(judge_server, process, 4)
-    time.sleep(0.1)
+    end = time.monotonic() + 15
+    while num_lines(settings) < 2 and time.monotonic() < end:
+        time.sleep(0.002)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=15) == 130
     assert len(rows(settings)) >= 2
