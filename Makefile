@@ -8,8 +8,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Fetches what is missing; where nothing is, needs no network and takes a moment.
 PULL := $(BIN)/tinymed models pull nano > /dev/null
-# Tests side by side: as many as there are processors, but no more than fit a laptop's memory.
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+# Quick tests side by side: one a processor, but no more than fit a laptop's memory. Slow ones use
+# all processors themselves; two at once would wait for each other's threads.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile
 # A set-up is done anew when what is to be installed has changed, not at each call.
 KEY := $(shell cat pyproject.toml src/tinymed/engines/native/c/* | cksum | cut -d ' ' -f 1)
 DEMO_READY := .venv/ready-demo-$(KEY)
@@ -29,11 +30,11 @@ demo: $(DEMO_READY)  ## answer three questions about a real radiograph (no torch
 
 test: $(TEST_READY)  ## run the quick tests
 	@$(PULL)
-	$(PYTEST) -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-slow: $(TEST_READY)  ## run the slow tests
 	@$(PULL)
-	$(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 check: lint test  ## format, lint, types, import contract, quick tests
 
