@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from page_driver import ask, canvas_pixels, load_image, shown_case
+from page_driver import ask, canvas_pixels, eventually, load_image, shown_case
 from page_stand_in import StandIn
 from playwright.sync_api import Page, Route, expect
 
@@ -15,6 +15,12 @@ def _hold(window: Page, frames: str) -> list[Route]:
     held: list[Route] = []
     window.route(f"**/frames/{frames}", lambda route: held.append(route))  # noqa: PLW0108
     return held
+
+
+def _first(window: Page, held: list[Route]) -> Route:
+    """The request that was held first, once it has come: the page shows that it waits before."""
+    eventually(window, lambda: held)
+    return held[0]
 
 
 def test_a_picture_is_gone_before_the_next_cases_arrives(
@@ -32,7 +38,7 @@ def test_a_picture_is_gone_before_the_next_cases_arrives(
     window.locator("#zoom-in").click()
     window.evaluate("dispatchEvent(new Event('beforeprint'))")
     expect(window.locator("#paper canvas")).to_have_count(0)
-    held[0].continue_()
+    _first(window, held).continue_()
     shown_case(window)
     expect(window.locator("#fetching")).to_be_hidden()
     assert max(canvas_pixels(window)) > 0
@@ -46,7 +52,7 @@ def test_a_first_picture_that_is_on_its_way_asks_for_no_other(
     window.locator("#file").set_input_files(small_image)
     expect(window.locator("#fetching")).to_have_text("Reading the image")
     expect(window.locator("#choose")).to_be_hidden()
-    held[0].abort()
+    _first(window, held).abort()
     expect(window.locator("#fetching")).to_be_hidden()
     expect(window.locator("#choose")).to_be_visible()
 
@@ -63,7 +69,9 @@ def test_a_frame_that_does_not_come_leaves_the_one_that_is_shown(
     expect(window.locator("#stage")).to_have_attribute("aria-busy", "true")
     window.evaluate("dispatchEvent(new Event('beforeprint'))")
     expect(window.locator("#paper figcaption")).to_contain_text("frame 5")
-    held[0].fulfill(status=500, json={"error": {"message": "It broke.", "code": "defect"}})
+    _first(window, held).fulfill(
+        status=500, json={"error": {"message": "It broke.", "code": "defect"}}
+    )
     expect(window.locator("#open-problem")).to_contain_text("Frame 9 cannot be shown.")
     expect(window.locator("#frame-words")).to_have_text("5 / 10")
     expect(window.locator("#frame")).to_have_value("4")
@@ -121,7 +129,7 @@ def test_a_case_that_comes_too_late_is_not_shown(
     window.go_forward()
     assert shown_case(window) == second
     with window.expect_response(f"**/api/cases/{first}"):
-        held[0].continue_()
+        _first(window, held).continue_()
     window.evaluate("new Promise((resolve) => setTimeout(resolve))")
     expect(window.locator("#case")).to_contain_text("MR · HEAD")
 
